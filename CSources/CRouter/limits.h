@@ -1,0 +1,106 @@
+/* Every capacity of the packet path: its unit, its reason and the bytes it costs.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Pools are reserved when a worker is created and touched only as far as they were ever used at the
+ * same time (free lists hand out the lowest places again first), so a default costs address space,
+ * not memory. "a worker" below counts one worker with the default capacities. */
+#ifndef RH_LIMITS_H
+#define RH_LIMITS_H
+
+#include <stdint.h>
+
+enum {
+    /* Largest datagram received or sent. Ethernet's 1500 less IPv4 and UDP headers is 1472; clients
+     * stay at or below 1200 to 1300. Longer datagrams are cut by the kernel and dropped. */
+    RH_PACKET_BYTES_MAX = 1500,
+
+    /* Bytes after a packet that ciphers may read or write beyond its end. */
+    RH_PACKET_SLACK_BYTES = 64,
+
+    /* Bytes one packet buffer occupies: bookkeeping, the parsed packet and the bytes. A multiple of a
+     * cache line. */
+    RH_BUFFER_BYTES = 1792,
+
+    /* Packet buffers of a worker. Holders: one receive batch (256) plus one second of every
+     * received encoding. 50 participants with microphone and thumbnail: 4,750 a second; 16 publishers
+     * of three camera layers at 2.2 Mbit/s: 5,000. 32,768 * 1,792 B = 56 MiB of address space. */
+    RH_BUFFERS_DEFAULT = 32768,
+
+    /* 5 rooms of 200 or 1,000 rooms of 4 on one worker. A peer is 7 KiB: 28 MiB. */
+    RH_PEERS_DEFAULT = 4096,
+
+    /* Microphone, camera and screen of every peer, and as many mirrors. A track is 1.7 KiB with its
+     * three encodings (12 KiB of history index each only when used): 14 MiB. */
+    RH_TRACKS_DEFAULT = 8192,
+
+    /* 49 participants with 49 video and 49 audio slots need 4,802; a worker keeps ten such meetings.
+     * A slot is 0.3 KiB and its resend map 1 KiB: 64 MiB. */
+    RH_SLOTS_DEFAULT = 49152,
+
+    /* Handles have 18 bits of index: the most that any pool can hold. */
+    RH_HANDLES_MAX = 1 << 18,
+
+    /* Transport addresses that one peer may use at a time (several ICE pairs). */
+    RH_ADDRESSES_PER_PEER = 8,
+
+    /* SSRCs a peer may send at a time, resend streams included: camera 3 + 3, screen 3 + 3,
+     * microphone 1, and room for those that a restart replaced (their replay windows are kept). */
+    RH_SOURCES_PER_PEER = 24,
+
+    /* Received transport-wide numbers not yet taken by the owner; at one report in 100 ms this
+     * is enough for 5,120 packets a second. 8 B each: 4 KiB a peer. */
+    RH_ARRIVALS_PER_PEER = 512,
+
+    /* Packets of one encoding kept for resends: at most this many and at most RH_HISTORY_US old. The
+     * index costs 4 B each, 4 KiB an encoding (one page). Power of two. */
+    RH_HISTORY_PACKETS = 1024,
+    RH_HISTORY_US = 1000000,
+
+    /* Sequence numbers remembered to tell duplicates; the same as the history. 128 B an encoding. */
+    RH_WINDOW_PACKETS = 1024,
+
+    /* Runs of outgoing packets with the same distance to their source; a resend is looked up here.
+     * A run ends when a slot switches or leaves a picture out: 24 runs cover one second of a video
+     * stream thinned by its temporal layers. 40 B each. */
+    RH_RUNS_PER_SLOT = 24,
+
+    /* Packets whose last resend is remembered: no second one within a round trip. 8 B each. */
+    RH_RESENDS_PER_SLOT = 16,
+
+    /* Slots in one cache line of a track's subscriptions: 64 B hold 15 and a link. */
+    RH_SUBSCRIPTIONS_PER_CHUNK = 15,
+
+    /* Events of one wake-up. 40 B each: 160 KiB. State changes beyond it are announced again. */
+    RH_EVENTS_MAX = 4096,
+
+    /* Datagrams read in one system call, and calls in one wake-up. */
+    RH_RECEIVE_BATCH = 64,
+    RH_RECEIVE_ROUNDS = 4,
+    RH_DATAGRAMS_MAX = RH_RECEIVE_BATCH * RH_RECEIVE_ROUNDS,
+
+    /* Datagrams encrypted but not yet handed to the kernel: the arena stays within the second-level
+     * cache. Sent in one sendmmsg (the kernel takes 1024 at most). */
+    RH_SEND_QUEUE_DATAGRAMS = 512,
+    RH_SEND_QUEUE_BYTES = 768 * 1024,
+
+    /* Packets on their way from one worker to another. 1,664 B each: 832 KiB a pair of workers. */
+    RH_RELAY_PACKETS = 512,
+
+    /* Longest header written for a slot: RTP header and extension block. */
+    RH_HEADER_BYTES_MAX = 320,
+
+    /* Jobs run in one wake-up before packets are looked after again. */
+    RH_JOBS_PER_WAKEUP = 512,
+
+    /* A waiting slot's wish for a keyframe is repeated no earlier than this. */
+    RH_KEYFRAME_REPEAT_US = 100000,
+
+    /* A source that another SSRC replaced may take over again after the newer fell silent for
+     * this long; until then its late packets are dropped. */
+    RH_SOURCE_RETURN_US = 500000,
+
+    /* Unknown SSRCs are told at most once in this time by each peer. */
+    RH_UNKNOWN_REPEAT_US = 1000000,
+};
+
+#endif

@@ -1,0 +1,198 @@
+/* Outgoing numbers of a slot. SPDX-License-Identifier: Apache-2.0 */
+#include "select/rewrite.h"
+
+#include "wire/assert.h"
+#include "wire/bytes.h"
+#include "wire/seq.h"
+
+enum { PICTURE_ID_MASK = 0x7fff, LONG_ID = 0x8000 };
+
+static const uint64_t second_us = 1000000;
+
+void rh_rewrite_init(struct rh_rewrite *rewrite, uint64_t first_seq64, uint32_t first_timestamp)
+{
+    RH_ASSERT(first_seq64 >= RH_SEQ64_FIRST);
+    *rewrite = (struct rh_rewrite){
+        .highest_out_seq64 = first_seq64 - 1,
+        .last_timestamp = first_timestamp,
+    };
+}
+
+/* How far picture id to is after from; negative when before. Frame numbers of a dependency descriptor
+ * (not in the payload) have 16 bits, picture ids 15. */
+static int picture_distance(const struct rh_layer_info *layer, uint16_t from, uint16_t to)
+{
+    if (layer->picture_id_bytes == 0)
+        return (int16_t)(uint16_t)(to - from);
+    return (int16_t)(uint16_t)((to - from) << 1) / 2;
+}
+
+/* Notes the highest picture numbers sent. */
+static void note_picture(struct rh_rewrite *rewrite, const struct rh_layer_info *layer)
+{
+    if (layer->picture_id >= 0) {
+        uint16_t id = (uint16_t)(layer->picture_id + rewrite->run.picture_id_offset);
+        if (!rewrite->has_picture_id || picture_distance(layer, rewrite->last_picture_id, id) > 0)
+            rewrite->last_picture_id = id;
+        rewrite->has_picture_id = true;
+    }
+    if (layer->tl0_offset != 0) {
+        uint8_t tl0 = (uint8_t)(layer->tl0_pic_idx + rewrite->run.tl0_offset);
+        if (!rewrite->has_tl0 || (int8_t)(uint8_t)(tl0 - rewrite->last_tl0) > 0)
+            rewrite->last_tl0 = tl0;
+        rewrite->has_tl0 = true;
+    }
+}
+
+static struct rh_rewritten note_sent(
+    struct rh_rewrite *rewrite, const struct rh_packet *packet, uint64_t arrival_us)
+{
+    struct rh_rewritten out = {
+        .seq64 = rewrite->highest_out_seq64,
+        .timestamp = packet->timestamp + rewrite->run.timestamp_offset,
+        .begins_run = rewrite->is_run_new,
+    };
+    note_picture(rewrite, &packet->layer);
+    rewrite->is_run_new = false;
+    rewrite->has_sent = true;
+    rewrite->last_arrival_us = arrival_us;
+    rewrite->last_timestamp = out.timestamp;
+    return out;
+}
+
+/* Clock units from one NTP time to another. */
+static uint32_t clock_units(uint64_t from_ntp, uint64_t to_ntp, uint32_t clock_rate)
+{
+    __int128 span = (__int128)(int64_t)(to_ntp - from_ntp) * clock_rate;
+    return (uint32_t)(span >> 32);
+}
+
+/* Sets both timestamp offsets for a source whose first timestamp is timestamp. */
+static void align_timestamp(
+    struct rh_rewrite *rewrite, uint32_t timestamp, const struct rh_rewrite_source *source)
+{
+    if (!rewrite->has_sent) {
+        rewrite->aligned_offset = rewrite->last_timestamp - timestamp;
+        rewrite->run.timestamp_offset = rewrite->aligned_offset;
+        return;
+    }
+    uint64_t elapsed_us = source->arrival_us > rewrite->last_arrival_us
+        ? source->arrival_us - rewrite->last_arrival_us : 0;
+    uint32_t by_arrival = rewrite->last_timestamp
+        + (uint32_t)(elapsed_us / second_us * source->clock_rate
+                     + elapsed_us % second_us * source->clock_rate / second_us);
+    uint32_t out = by_arrival;
+    if (source->from.known && source->to.known) {
+        uint32_t at_report = source->from.rtp + rewrite->aligned_offset
+            + clock_units(source->from.ntp, source->to.ntp, source->clock_rate);
+        uint32_t by_reports = at_report + (timestamp - source->to.rtp);
+        int64_t apart = (int32_t)(by_reports - by_arrival);
+        if (apart <= source->clock_rate && -apart <= source->clock_rate)
+            out = by_reports;
+    }
+    rewrite->aligned_offset = out - timestamp;
+    if ((int32_t)(out - rewrite->last_timestamp) < (int32_t)source->step)
+        out = rewrite->last_timestamp + source->step;
+    rewrite->run.timestamp_offset = out - timestamp;
+}
+
+struct rh_rewritten rh_rewrite_switch(
+    struct rh_rewrite *rewrite, const struct rh_packet *packet,
+    const struct rh_rewrite_source *source)
+{
+    RH_ASSERT(source->step > 0);
+    RH_ASSERT(source->clock_rate > 0);
+    const struct rh_layer_info *layer = &packet->layer;
+    align_timestamp(rewrite, packet->timestamp, source);
+    rewrite->run.first_in_seq64 = source->seq64;
+    rewrite->run.first_out_seq64 = ++rewrite->highest_out_seq64;
+    if (layer->picture_id >= 0)
+        rewrite->run.picture_id_offset = rewrite->has_picture_id
+            ? (uint16_t)(rewrite->last_picture_id + 1 - layer->picture_id) : 0;
+    if (layer->tl0_offset != 0)
+        rewrite->run.tl0_offset =
+            rewrite->has_tl0 ? (uint8_t)(rewrite->last_tl0 + 1 - layer->tl0_pic_idx) : 0;
+    rewrite->highest_in_seq64 = source->seq64;
+    rewrite->has_dropped_picture = false;
+    rewrite->is_run_new = true;
+    return note_sent(rewrite, packet, source->arrival_us);
+}
+
+struct rh_rewritten rh_rewrite_forward(
+    struct rh_rewrite *rewrite, const struct rh_packet *packet, uint64_t seq64,
+    uint64_t arrival_us)
+{
+    RH_ASSERT(seq64 > rewrite->highest_in_seq64);
+    RH_ASSERT(seq64 >= rewrite->run.first_in_seq64);
+    rewrite->highest_in_seq64 = seq64;
+    rewrite->highest_out_seq64 =
+        rewrite->run.first_out_seq64 + (seq64 - rewrite->run.first_in_seq64);
+    return note_sent(rewrite, packet, arrival_us);
+}
+
+/* Picture ids close up when a picture is left out of which nothing was sent. */
+static void drop_picture(struct rh_rewrite *rewrite, const struct rh_layer_info *layer)
+{
+    uint16_t id = (uint16_t)layer->picture_id;
+    if (rewrite->has_dropped_picture && rewrite->dropped_picture_id == id)
+        return;
+    uint16_t out = (uint16_t)(id + rewrite->run.picture_id_offset);
+    if (picture_distance(layer, rewrite->last_picture_id, out) <= 0)
+        return;
+    rewrite->has_dropped_picture = true;
+    rewrite->dropped_picture_id = id;
+    rewrite->run.picture_id_offset--;
+}
+
+void rh_rewrite_drop(struct rh_rewrite *rewrite, const struct rh_packet *packet, uint64_t seq64)
+{
+    RH_ASSERT(seq64 > rewrite->highest_in_seq64);
+    RH_ASSERT(rewrite->highest_in_seq64 != 0);
+    uint64_t reused = rewrite->run.first_out_seq64 + (seq64 - rewrite->run.first_in_seq64);
+    rewrite->run.first_in_seq64 = seq64 + 1;
+    rewrite->run.first_out_seq64 = reused;
+    rewrite->highest_in_seq64 = seq64;
+    rewrite->highest_out_seq64 = reused - 1;
+    rewrite->is_run_new = true;
+    if (packet->layer.is_dense && packet->layer.picture_id >= 0 && rewrite->has_picture_id)
+        drop_picture(rewrite, &packet->layer);
+}
+
+struct rh_patch rh_rewrite_patch(
+    const struct rh_rewrite_run *run, const struct rh_layer_info *layer, const uint8_t *payload)
+{
+    struct rh_patch patch = {0};
+    bool has_id = layer->picture_id_bytes != 0;
+    bool changes_id = has_id
+        && ((run->picture_id_offset & PICTURE_ID_MASK) != 0 || layer->picture_id_bytes == 1);
+    bool changes_tl0 = layer->tl0_offset != 0 && run->tl0_offset != 0;
+    if (!changes_id && !changes_tl0)
+        return patch;
+    size_t id_end = has_id ? layer->picture_id_offset + (size_t)layer->picture_id_bytes : 0;
+    size_t tl0_end = layer->tl0_offset != 0 ? layer->tl0_offset + 1u : 0;
+    patch.skip = (uint8_t)(id_end > tl0_end ? id_end : tl0_end);
+    RH_ASSERT(patch.skip < sizeof patch.bytes);
+    size_t from = 0;
+    if (has_id) {
+        while (from < layer->picture_id_offset)
+            patch.bytes[patch.count++] = payload[from++];
+        uint16_t id = (uint16_t)(layer->picture_id + run->picture_id_offset) & PICTURE_ID_MASK;
+        rh_put16(patch.bytes + patch.count, id | LONG_ID);
+        patch.count += 2;
+        from = id_end;
+    }
+    while (from < patch.skip)
+        patch.bytes[patch.count++] = payload[from++];
+    if (layer->tl0_offset != 0) /* always behind the picture id, and the last byte of the patch */
+        patch.bytes[patch.count - 1] = (uint8_t)(layer->tl0_pic_idx + run->tl0_offset);
+    return patch;
+}
+
+size_t rh_patch_apply(
+    const struct rh_patch *patch, const uint8_t *payload, size_t payload_bytes, uint8_t *out)
+{
+    RH_ASSERT(payload_bytes >= patch->skip);
+    memcpy(out, patch->bytes, patch->count);
+    memcpy(out + patch->count, payload + patch->skip, payload_bytes - patch->skip);
+    return patch->count + payload_bytes - patch->skip;
+}

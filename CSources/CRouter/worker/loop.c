@@ -1,0 +1,394 @@
+/* A worker's life and its wake-ups. SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "wire/assert.h"
+#include "worker/worker.h"
+
+static uint64_t clock_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+uint64_t rh_now_us(const struct rh_worker *worker)
+{
+    (void)worker;
+    return clock_us();
+}
+
+uint64_t rh_worker_now_us(struct rh_worker *worker)
+{
+    if (worker->now_us == 0)
+        worker->now_us = clock_us();
+    return worker->now_us;
+}
+
+void rh_worker_flush(struct rh_worker *worker)
+{
+    if (worker->forwarder.queue.count == 0)
+        return;
+    struct rh_media *media = &worker->forwarder.media;
+    struct rh_udp_sent sent = rh_udp_flush(&worker->udp, &worker->forwarder.queue);
+    RH_COUNT(media, sent_packets, sent.packets);
+    RH_COUNT(media, sent_bytes, sent.bytes);
+    RH_COUNT(media, send_calls, sent.calls);
+    RH_COUNT(media, send_dropped, sent.dropped);
+    RH_COUNT(media, send_errors, sent.errors);
+}
+
+void rh_worker_forward(struct rh_worker *worker, struct rh_forward_job *job)
+{
+    while (rh_forward(&worker->forwarder, job, rh_worker_now_us(worker)) == RH_FULL)
+        rh_worker_flush(worker);
+}
+
+/* ---- The end of a wake-up -------------------------------------------------------------------- */
+
+/* Tells the owner what there is; its answer may make new events, which are told next. */
+static void tell_owner(struct rh_worker *worker)
+{
+    struct rh_media *media = &worker->forwarder.media;
+    for (uint32_t round = 0; round < 4; round++) {
+        rh_media_announce_again(media);
+        uint32_t events = media->events.count;
+        struct rh_batch batch = {
+            .now_us = rh_worker_now_us(worker), .datagrams = worker->datagrams,
+            .events = media->events.items, .datagram_count = worker->datagram_count,
+            .event_count = events, .tick = worker->tick};
+        if (batch.datagram_count == 0 && events == 0 && !batch.tick)
+            return;
+        worker->tick = false;
+        if (worker->config.calls.on_batch != NULL)
+            worker->config.calls.on_batch(worker->config.calls.context, &batch);
+        for (uint32_t i = 0; i < worker->datagram_count; i++)
+            rh_buffers_release(&media->buffers, worker->datagram_buffers[i]);
+        worker->datagram_count = 0;
+        media->events.count -= events;
+        memmove(media->events.items, media->events.items + events,
+                media->events.count * sizeof *media->events.items);
+    }
+}
+
+static void wake_targets(struct rh_worker *worker)
+{
+    uint64_t filled = worker->forwarder.media.relays_filled;
+    worker->forwarder.media.relays_filled = 0;
+    for (; filled != 0; filled &= filled - 1)
+        uv_async_send(&worker->targets[__builtin_ctzll(filled)]->wake);
+}
+
+static void end_wakeup(struct rh_worker *worker)
+{
+    tell_owner(worker);
+    rh_worker_flush(worker);
+    wake_targets(worker);
+    worker->now_us = 0;
+}
+
+/* ---- What wakes a worker ------------------------------------------------------------------------ */
+
+/* Fills the places for the next receive call. Returns how many there are. */
+static uint32_t take_spares(struct rh_worker *worker)
+{
+    struct rh_media *media = &worker->forwarder.media;
+    while (worker->spare_count < RH_RECEIVE_BATCH) {
+        struct rh_buffer *buffer = rh_media_take_buffer(media);
+        if (buffer == NULL)
+            break;
+        worker->spare[worker->spare_count++] = buffer;
+    }
+    return worker->spare_count;
+}
+
+static void keep_for_owner(
+    struct rh_worker *worker, struct rh_buffer *buffer, const struct rh_received *received,
+    const struct rh_address *from)
+{
+    RH_ASSERT(worker->datagram_count < RH_DATAGRAMS_MAX);
+    rh_buffer_retain(buffer);
+    worker->datagram_buffers[worker->datagram_count] = buffer;
+    worker->datagrams[worker->datagram_count++] = (struct rh_datagram){
+        .bytes = buffer->bytes, .size = buffer->size, .kind = received->kind,
+        .peer = received->peer, .from = *from};
+}
+
+static void receive_one(
+    struct rh_worker *worker, struct rh_buffer *buffer, const struct rh_address *from)
+{
+    struct rh_received received = rh_receive(&worker->forwarder, buffer, from);
+    if (received.step == RH_RECEIVE_TELL)
+        keep_for_owner(worker, buffer, &received, from);
+    else if (received.step == RH_RECEIVE_FORWARD)
+        rh_worker_forward(worker, &received.job);
+}
+
+/* One receive call and all that follows from it. Returns false when nothing more waits. */
+static bool receive_batch(struct rh_worker *worker)
+{
+    struct rh_media *media = &worker->forwarder.media;
+    uint8_t *places[RH_RECEIVE_BATCH];
+    uint16_t sizes[RH_RECEIVE_BATCH];
+    struct rh_address from[RH_RECEIVE_BATCH];
+    struct rh_udp_read read = {
+        .places = places, .sizes = sizes, .from = from, .count = take_spares(worker)};
+    if (read.count == 0) {
+        RH_COUNT(media, drop_no_buffer, 1);
+        return false;
+    }
+    for (uint32_t i = 0; i < read.count; i++)
+        places[i] = worker->spare[i]->bytes;
+    uint32_t received = rh_udp_receive(&worker->udp, &read);
+    RH_COUNT(media, receive_calls, 1);
+    RH_COUNT(media, kernel_dropped, read.kernel_dropped);
+    RH_COUNT(media, received_packets, received);
+    uint64_t now_us = rh_worker_now_us(worker);
+    for (uint32_t i = 0; i < received; i++) {
+        struct rh_buffer *buffer = worker->spare[i];
+        buffer->size = sizes[i];
+        buffer->arrival_us = now_us;
+        RH_COUNT(media, received_bytes, sizes[i]);
+        receive_one(worker, buffer, &from[i]);
+        rh_buffers_release(&media->buffers, buffer);
+    }
+    worker->spare_count -= received;
+    memmove(worker->spare, worker->spare + received, worker->spare_count * sizeof *worker->spare);
+    return received == RH_RECEIVE_BATCH;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct rh_worker *worker = poll->data;
+    (void)status; /* an error of the socket is read off by the receive call */
+    (void)events;
+    for (uint32_t round = 0; round < RH_RECEIVE_ROUNDS; round++) {
+        if (worker->datagram_count + RH_RECEIVE_BATCH > RH_DATAGRAMS_MAX)
+            return;
+        if (!receive_batch(worker))
+            return;
+    }
+}
+
+/* Takes what waits in the ring from another worker, at most one ring's worth. */
+static void drain_relay(struct rh_worker *worker, struct rh_relay *relay)
+{
+    struct rh_media *media = &worker->forwarder.media;
+    for (uint32_t i = 0; i < RH_RELAY_PACKETS; i++) {
+        const struct rh_relay_entry *entry = rh_relay_peek(relay);
+        if (entry == NULL)
+            return;
+        struct rh_buffer *buffer = rh_media_take_buffer(media);
+        if (buffer == NULL) {
+            RH_COUNT(media, drop_no_buffer, 1);
+        } else {
+            struct rh_received received = rh_receive_relayed(&worker->forwarder, buffer, entry);
+            if (received.step == RH_RECEIVE_FORWARD)
+                rh_worker_forward(worker, &received.job);
+            rh_buffers_release(&media->buffers, buffer);
+        }
+        rh_relay_pop(relay);
+    }
+    uv_async_send(&worker->wake);
+}
+
+/* Runs at most count_max jobs. Returns false when the queue is empty. */
+static bool run_jobs(struct rh_worker *worker, uint32_t count_max)
+{
+    for (uint32_t i = 0; i < count_max; i++) {
+        void *job = rh_jobs_pop(&worker->jobs);
+        if (job == NULL)
+            return false;
+        worker->config.calls.run_job(worker->config.calls.context, job);
+        RH_COUNT(&worker->forwarder.media, jobs_run, 1);
+    }
+    return true;
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct rh_worker *worker = wake->data;
+    for (uint32_t i = 0; i < RH_WORKERS_MAX; i++)
+        if (worker->forwarder.media.relays_in[i] != NULL)
+            drain_relay(worker, worker->forwarder.media.relays_in[i]);
+    if (run_jobs(worker, RH_JOBS_PER_WAKEUP))
+        uv_async_send(&worker->wake);
+    else if (atomic_load(&worker->stopping))
+        uv_stop(&worker->loop);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct rh_worker *worker = timer->data;
+    struct rh_media *media = &worker->forwarder.media;
+    uint64_t now_us = rh_worker_now_us(worker);
+    if (now_us > worker->tick_at_us)
+        rh_count_highest(&media->counters.loop_lag_max_us, now_us - worker->tick_at_us);
+    worker->tick_at_us = now_us + worker->config.tick_us;
+    worker->tick = true;
+    rh_media_expire(media, now_us);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    end_wakeup(prepare->data);
+}
+
+static void on_check(uv_check_t *check)
+{
+    end_wakeup(check->data);
+}
+
+/* ---- Life ---------------------------------------------------------------------------------------- */
+
+static bool init_loop(struct rh_worker *worker)
+{
+    if (uv_loop_init(&worker->loop) != 0)
+        return false;
+    bool made = uv_async_init(&worker->loop, &worker->wake, on_wake) == 0
+        && uv_timer_init(&worker->loop, &worker->timer) == 0
+        && uv_prepare_init(&worker->loop, &worker->prepare) == 0
+        && uv_check_init(&worker->loop, &worker->check) == 0
+        && uv_poll_init(&worker->loop, &worker->readable, worker->udp.fd) == 0;
+    RH_ASSERT(made); /* they refuse nothing but a wrong descriptor */
+    worker->wake.data = worker;
+    worker->timer.data = worker;
+    worker->prepare.data = worker;
+    worker->check.data = worker;
+    worker->readable.data = worker;
+    return true;
+}
+
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    uv_close(handle, NULL);
+}
+
+static void deinit_loop(struct rh_worker *worker)
+{
+    uv_walk(&worker->loop, close_handle, NULL);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    int closed = uv_loop_close(&worker->loop);
+    RH_ASSERT(closed == 0);
+}
+
+enum rh_result rh_worker_create(const struct rh_worker_config *config, struct rh_worker **out)
+{
+    *out = NULL;
+    RH_ASSERT(config->index < RH_WORKERS_MAX && config->tick_us >= 1000);
+    struct rh_worker *worker = aligned_alloc(64, (sizeof *worker + 63) & ~(size_t)63);
+    if (worker == NULL)
+        return RH_SYSTEM;
+    memset(worker, 0, sizeof *worker);
+    worker->config = *config;
+    rh_jobs_init(&worker->jobs);
+    struct rh_media_sizes sizes = {
+        .peers_max = config->peers_max, .tracks_max = config->tracks_max,
+        .slots_max = config->slots_max, .buffers_max = config->buffers_max,
+        .seed = clock_us() ^ (uint64_t)(uintptr_t)worker << 20};
+    enum rh_result result = rh_forwarder_init(&worker->forwarder, &sizes);
+    if (result == RH_OK) {
+        result = rh_udp_init(&worker->udp, &config->bind, config->socket_buffer_bytes);
+        if (result == RH_OK && !init_loop(worker)) {
+            rh_udp_deinit(&worker->udp);
+            result = RH_SYSTEM;
+        }
+        if (result != RH_OK)
+            rh_forwarder_deinit(&worker->forwarder);
+    }
+    if (result != RH_OK) {
+        free(worker);
+        return result;
+    }
+    struct rh_counters *counters = &worker->forwarder.media.counters;
+    counters->receive_buffer_bytes = worker->udp.receive_buffer_bytes;
+    counters->send_buffer_bytes = worker->udp.send_buffer_bytes;
+    *out = worker;
+    return RH_OK;
+}
+
+enum rh_result rh_worker_connect(struct rh_worker *source, struct rh_worker *target)
+{
+    struct rh_media *from = &source->forwarder.media, *to = &target->forwarder.media;
+    uint32_t index = target->config.index;
+    RH_ASSERT(source != target && index != source->config.index);
+    RH_ASSERT(!atomic_load(&source->running) && !atomic_load(&target->running));
+    if (from->relays_out[index] != NULL)
+        return RH_OK;
+    struct rh_relay *relay = rh_relay_init();
+    if (relay == NULL)
+        return RH_SYSTEM;
+    from->relays_out[index] = relay;
+    to->relays_in[source->config.index] = relay;
+    source->targets[index] = target;
+    return RH_OK;
+}
+
+static void *run_thread(void *argument)
+{
+    struct rh_worker *worker = argument;
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    while (run_jobs(worker, RH_JOBS_PER_WAKEUP))
+        continue;
+    end_wakeup(worker);
+    return NULL;
+}
+
+enum rh_result rh_worker_start(struct rh_worker *worker)
+{
+    RH_ASSERT(!atomic_load(&worker->running));
+    uint64_t period_ms = worker->config.tick_us / 1000;
+    worker->tick_at_us = clock_us() + worker->config.tick_us;
+    uv_prepare_start(&worker->prepare, on_prepare);
+    uv_check_start(&worker->check, on_check);
+    uv_timer_start(&worker->timer, on_timer, period_ms, period_ms);
+    int watched = uv_poll_start(&worker->readable, UV_READABLE, on_readable);
+    RH_ASSERT(watched == 0);
+    atomic_store(&worker->running, true);
+    int error = pthread_create(&worker->thread, NULL, run_thread, worker);
+    if (error == 0)
+        return RH_OK;
+    atomic_store(&worker->running, false);
+    errno = error;
+    return RH_SYSTEM;
+}
+
+void rh_worker_stop(struct rh_worker *worker)
+{
+    if (!atomic_load(&worker->running) || atomic_exchange(&worker->stopping, true))
+        return;
+    RH_ASSERT(!rh_worker_is_current(worker));
+    uv_async_send(&worker->wake);
+    pthread_join(worker->thread, NULL);
+    atomic_store(&worker->running, false);
+}
+
+void rh_worker_destroy(struct rh_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    RH_ASSERT(!atomic_load(&worker->running));
+    struct rh_media *media = &worker->forwarder.media;
+    for (uint32_t i = 0; i < worker->spare_count; i++)
+        rh_buffers_release(&media->buffers, worker->spare[i]);
+    deinit_loop(worker);
+    rh_udp_deinit(&worker->udp);
+    rh_jobs_deinit(&worker->jobs);
+    rh_forwarder_deinit(&worker->forwarder);
+    free(worker);
+}
+
+void rh_worker_enqueue(struct rh_worker *worker, void *job)
+{
+    rh_jobs_push(&worker->jobs, job);
+    uv_async_send(&worker->wake);
+}
+
+bool rh_worker_is_current(const struct rh_worker *worker)
+{
+    return atomic_load_explicit(&worker->running, memory_order_acquire)
+        && pthread_equal(pthread_self(), worker->thread);
+}

@@ -1,0 +1,59 @@
+/* One worker: a thread with a libuv loop, a UDP socket and a forwarder.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A wake-up: the clock is read once; datagrams, relayed packets and jobs are handled; then the owner is
+ * told what there is to tell, in one batch, and what was written is sent. Owner: whoever called
+ * rh_worker_create. Only jobs, relay rings, counters and the wake-up are touched by other threads. */
+#ifndef RH_WORKER_WORKER_H
+#define RH_WORKER_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "forward/forward.h"
+#include "rh_router.h"
+#include "worker/jobs.h"
+#include "worker/udp.h"
+
+struct rh_worker {
+    struct rh_forwarder forwarder;
+    struct rh_udp udp;
+    struct rh_jobs jobs;
+    struct rh_worker_config config;
+
+    uint64_t now_us;     /* of this wake-up; 0: not read yet */
+    uint64_t tick_at_us; /* when the next tick is due */
+    bool tick;           /* fired in this wake-up */
+    bool reading_stopped; /* the socket waits until there are packet buffers again */
+
+    struct rh_buffer *spare[RH_RECEIVE_BATCH]; /* buffers for the next receive call */
+    uint32_t spare_count;
+    struct rh_datagram datagrams[RH_DATAGRAMS_MAX]; /* for the owner, in this wake-up */
+    struct rh_buffer *datagram_buffers[RH_DATAGRAMS_MAX]; /* which hold their bytes */
+    uint32_t datagram_count;
+
+    struct rh_worker *targets[RH_WORKERS_MAX]; /* whom a relay ring leads to; NULL: none */
+
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_timer_t timer;
+    uv_poll_t readable;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    pthread_t thread;
+    _Atomic bool running;  /* the thread exists */
+    _Atomic bool stopping; /* rh_worker_stop was called */
+    _Atomic bool ended;    /* the loop is over: nothing is woken any more */
+};
+
+/* Sends what the queue holds. */
+void rh_worker_flush(struct rh_worker *worker);
+
+/* Time of this wake-up. */
+uint64_t rh_worker_now_us(struct rh_worker *worker);
+
+/* Forwards a packet held in buffer (and gives the buffer back), flushing as often as needed. */
+void rh_worker_forward(struct rh_worker *worker, struct rh_forward_job *job);
+
+#endif

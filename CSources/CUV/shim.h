@@ -1,0 +1,2 @@
+/* System library uv. SPDX-License-Identifier: Apache-2.0 */
+#include <uv.h>

@@ -1,0 +1,79 @@
+// How much a subscriber's link takes: REMB and loss. SPDX-License-Identifier: Apache-2.0
+
+/// A first estimate of a participant's downlink. Nothing limits it until there is evidence: receivers
+/// report at most one and a half times what they receive, so a low report of an idle receiver says
+/// nothing. Evidence is a report that fell below what was sent, or loss above 10 %. Afterwards the
+/// limit grows while the link bears it; a raise that fails makes the next one wait longer.
+///
+/// A later send-side estimation replaces the inside: numbers in, `limitBps` out.
+package struct DownlinkEstimate: Sendable {
+    package static let floorBps = 100_000.0
+    static let ceilingBps = 100_000_000.0
+    static let lossHigh = 0.10
+    static let lossLow = 0.02
+    /// Growth a second while the link is well.
+    static let growth = 1.08
+    static let holdUsMin: UInt64 = 2_000_000
+    static let holdUsMax: UInt64 = 30_000_000
+    /// Limits above this multiple of what is sent no longer limit: they are forgotten after a while.
+    static let forgetRatio = 3.0
+
+    /// Bit/s; nil: nothing limits.
+    package private(set) var limitBps: Double?
+    /// Smoothed over the receiver's reports, 0...1.
+    package private(set) var lossFraction = 0.0
+    private var lastRemb: Double?
+    private var sentBps = 0.0
+    private var lastUs: UInt64?
+    private var growAfterUs: UInt64 = 0
+    private var holdUs = DownlinkEstimate.holdUsMin
+    private var lastCutUs: UInt64 = 0
+
+    package init() {}
+
+    /// What is being sent to the participant now, bit/s, smoothed by the caller over about a second.
+    package mutating func noteSent(bps: Double) { sentBps = bps }
+
+    /// The receiver's own estimate.
+    package mutating func noteRemb(bps: UInt64, nowUs: UInt64) {
+        let value = min(Double(bps), Self.ceilingBps)
+        defer { lastRemb = value }
+        guard let former = lastRemb else { return }
+        if value < former * 0.97, value < sentBps {
+            cut(to: value, nowUs: nowUs)
+        } else if let limit = limitBps, value > limit, value >= former {
+            limitBps = min(value, limit * 1.5)
+        }
+    }
+
+    /// Loss in one report, 0...1, over all streams weighted by packets.
+    package mutating func noteLoss(_ fraction: Double, nowUs: UInt64) {
+        let clamped = min(1, max(0, fraction))
+        lossFraction += (clamped - lossFraction) * 0.3
+        guard clamped > Self.lossHigh, lossFraction > Self.lossHigh,
+            nowUs >= lastCutUs + 1_000_000
+        else { return }
+        let base = min(limitBps ?? .infinity, max(sentBps, Self.floorBps))
+        cut(to: base * (1 - 0.5 * clamped), nowUs: nowUs)
+    }
+
+    private mutating func cut(to bps: Double, nowUs: UInt64) {
+        let hasJustGrown = limitBps != nil && nowUs < growAfterUs + 4 * holdUs
+        holdUs = hasJustGrown ? min(holdUs * 2, Self.holdUsMax) : Self.holdUsMin
+        limitBps = max(Self.floorBps, bps)
+        growAfterUs = nowUs + holdUs
+        lastCutUs = nowUs
+    }
+
+    /// Growth; call a few times a second.
+    package mutating func onTick(nowUs: UInt64) {
+        defer { lastUs = nowUs }
+        guard let limit = limitBps, let lastUs, nowUs >= growAfterUs, lossFraction < Self.lossHigh
+        else { return }
+        let seconds = min(1, Double(nowUs - lastUs) / 1_000_000)
+        let rate = lossFraction < Self.lossLow ? Self.growth - 1 : (Self.growth - 1) / 4
+        let grown = limit * (1 + rate * seconds)
+        let isFree = grown > max(sentBps * Self.forgetRatio, 5_000_000)
+        limitBps = isFree || grown > Self.ceilingBps ? nil : grown
+    }
+}

@@ -1,0 +1,121 @@
+// What a worker knows about its participants, tracks and slots. SPDX-License-Identifier: Apache-2.0
+
+/// One participant's transport. Confined to its worker's thread; a class because the DTLS handle is
+/// destroyed exactly once and because it is looked up several times for one datagram.
+final class Peer {
+    let id: ParticipantID
+    let label: String
+    let cname: String
+    /// The SSRC of our reports and requests.
+    let localSSRC: UInt32
+    var ice: IceLiteAgent
+    var dtls: DtlsConnection?
+    var transport: TransportDescription?
+    var isEstablished = false
+    var hasStartedDtls = false
+    var hasFailed = false
+    /// Where the last DTLS datagram came from.
+    var dtlsAddress: Endpoint?
+
+    /// Handles of what belongs to the participant.
+    var tracks: [UInt32] = []
+    var slots: [UInt32] = []
+    /// Received SSRC to track and encoding, resend streams left out.
+    var sources: [UInt32: SourceName] = [:]
+    var slotsBySSRC: [UInt32: UInt32] = [:]
+
+    var clock = PublisherClock()
+    var roundTrip = RoundTripTime()
+    var estimate = DownlinkEstimate()
+    var sentMeter = RateMeter()
+    var feedback = TransportFeedbackBuilder()
+    var wantsTransportFeedback = false
+    var firSequence: UInt8 = 0
+    var nextReportUs: UInt64
+    var reportedLimitBps: Double?
+    var reportedLoss = 0.0
+
+    struct SourceName {
+        var track: UInt32
+        var encoding: Int
+    }
+
+    init(
+        id: ParticipantID, label: String, cname: String, localSSRC: UInt32, ice: IceLiteAgent,
+        nowUs: UInt64
+    ) {
+        self.id = id
+        self.label = label
+        self.cname = cname
+        self.localSSRC = localSSRC
+        self.ice = ice
+        nextReportUs = nowUs + 500_000 + UInt64(localSSRC % 500_000)
+    }
+
+    /// What resends and requests assume before the first measurement.
+    var roundTripUs: UInt64 { roundTrip.us ?? 100_000 }
+    var canSend: Bool { isEstablished && ice.selected != nil }
+}
+
+/// A track that a participant of this worker publishes, or the mirror of one on another worker.
+struct Track {
+    /// The name at the worker that receives it.
+    let origin: TrackID
+    /// The publisher's handle; nil for a mirror.
+    let peer: UInt32?
+    let publication: PublicationDescription
+    var encodings: [Encoding]
+    var isMuted = false
+    var audio = AudioMeter()
+    /// Other workers that have a mirror: index and the mirror's handle.
+    var branches: [Int: UInt32] = [:]
+    /// Slots of this worker bound to it.
+    var slotCount = 0
+    /// A mirror without slots is removed after this.
+    var lingerUntilUs: UInt64 = 0
+    var reportedLayers: [LayerReport] = []
+
+    struct Encoding {
+        var ssrc: UInt32 = 0
+        var meter = LayerMeter()
+        var nack = NackGenerator()
+        var keyframes = KeyframePolicy()
+        var reception = ReceptionReporter()
+        var time: SourceTime?
+    }
+
+    init(origin: TrackID, peer: UInt32?, publication: PublicationDescription) {
+        self.origin = origin
+        self.peer = peer
+        self.publication = publication
+        encodings = publication.encodings.map { _ in Encoding() }
+    }
+
+    func layers(nowUs: UInt64) -> [LayerState] {
+        encodings.indices.map { index in
+            let declared = publication.encodings[index].declaredBitrate
+            return encodings[index].meter.state(index: index, declared: declared, nowUs: nowUs)
+        }
+    }
+}
+
+/// One outgoing stream.
+struct Slot {
+    let id: SlotID
+    let peer: UInt32
+    let description: SlotDescription
+    /// Handle of the bound track on this worker.
+    var track: UInt32?
+    var wantedBps = 0
+    var priority = SlotPriority.normal
+    /// The encoding aimed at; nil while unbound or paused.
+    var target: Int?
+    /// The encoding that is carried.
+    var carried: Int?
+    var isPaused = false
+    var lossFraction = 0.0
+
+    func payload(for codec: MediaCodec) -> PayloadMapping? {
+        description.payloads.first { $0.codec == codec }
+    }
+}

@@ -1,0 +1,211 @@
+// The workers of the media plane as a `MediaNode`.
+// SPDX-License-Identifier: Apache-2.0
+
+public import Logging
+public import MediaPlane
+import Signaling
+import Synchronization
+
+/// Names of the media plane's things, both ways. Owner: `WorkerMediaNode`.
+final class MediaNames: Sendable {
+    private struct Tables {
+        var peers: [ParticipantID: MediaPeerID] = [:]
+        var tracks: [TrackName: TrackID] = [:]
+        var trackNames: [TrackID: TrackName] = [:]
+        var slotMids: [SlotID: String] = [:]
+        var nextPeer: UInt64 = 1
+    }
+
+    private let tables = Mutex(Tables())
+
+    func addPeer(_ participant: ParticipantID) -> MediaPeerID {
+        tables.withLock { tables in
+            let id = MediaPeerID(tables.nextPeer)
+            tables.nextPeer += 1
+            tables.peers[participant] = id
+            return id
+        }
+    }
+
+    func removePeer(_ participant: ParticipantID, slots: [SlotID], tracks names: [TrackName]) {
+        tables.withLock { tables in
+            tables.peers[participant] = nil
+            for slot in slots { tables.slotMids[slot] = nil }
+            for name in names {
+                if let track = tables.tracks.removeValue(forKey: name) {
+                    tables.trackNames[track] = nil
+                }
+            }
+        }
+    }
+
+    func set(_ name: TrackName, _ track: TrackID?) {
+        tables.withLock { tables in
+            if let old = tables.tracks[name] { tables.trackNames[old] = nil }
+            tables.tracks[name] = track
+            if let track { tables.trackNames[track] = name }
+        }
+    }
+
+    func add(_ slot: SlotID, mid: String) { tables.withLock { $0.slotMids[slot] = mid } }
+    func track(_ name: TrackName) -> TrackID? { tables.withLock { $0.tracks[name] } }
+    func name(_ track: TrackID) -> TrackName? { tables.withLock { $0.trackNames[track] } }
+    func peer(_ id: ParticipantID) -> MediaPeerID? { tables.withLock { $0.peers[id] } }
+    func mid(_ slot: SlotID) -> String? { tables.withLock { $0.slotMids[slot] } }
+}
+
+/// The real media plane: one worker a core.
+public final class WorkerMediaNode: MediaNode {
+    private let pool: WorkerPool
+    private let names = MediaNames()
+    private let fingerprint: DTLSFingerprint
+    private let capacity: Int
+    public let news: AsyncStream<[(MediaPeerID, MediaNews)]>
+    private let sink: AsyncStream<[(MediaPeerID, MediaNews)]>.Continuation
+    private let reader = Mutex<Task<Void, Never>?>(nil)
+
+    /// Binds the ports. Throws what `WorkerPool.init` throws.
+    public init(_ configuration: WorkerPool.Configuration, logger: Logger) throws(MediaError) {
+        pool = try WorkerPool(configuration, logger: logger)
+        let print = pool.certificateFingerprint
+        fingerprint = DTLSFingerprint(algorithm: print.algorithm.rawValue, bytes: print.bytes)
+        capacity = configuration.participantsMax > 0 ? configuration.participantsMax : 1000
+        // Bounded by the pool's own queue: this one only renames.
+        (news, sink) = AsyncStream.makeStream()
+    }
+
+    public var ports: [UInt16] { pool.ports }
+
+    public func start() async throws {
+        try pool.start()
+        let (events, names, sink) = (pool.events, names, sink)
+        let task = Task {
+            for await event in events {
+                let batch = Self.translate(event, names)
+                if !batch.isEmpty { sink.yield(batch) }
+            }
+            sink.finish()
+        }
+        reader.withLock { $0 = task }
+    }
+
+    public func stop() async {
+        await pool.stop()
+        sink.finish()
+        reader.withLock { $0 }?.cancel()
+    }
+
+    public func makePeer(label: String) async throws(MediaRefusal) -> any MediaPeer {
+        do {
+            let participant = try await pool.makeParticipant(
+                ParticipantConfiguration(label: label))
+            return WorkerMediaPeer(participant, names: names, fingerprint: fingerprint)
+        } catch {
+            throw MediaRefusal(error)
+        }
+    }
+
+    public var load: Double {
+        let busiest = pool.counters().map { Double($0.peers) }.max() ?? 0
+        return min(1, busiest / Double(capacity))
+    }
+
+    private static func translate(
+        _ event: MediaEvent, _ names: MediaNames
+    ) -> [(MediaPeerID, MediaNews)] {
+        func about(_ id: ParticipantID, _ news: MediaNews) -> [(MediaPeerID, MediaNews)] {
+            names.peer(id).map { [($0, news)] } ?? []
+        }
+        switch event {
+        case .connected(let id): return about(id, .connected)
+        case .disconnected(let id, let reason):
+            return about(id, .disconnected(mayReturn: reason == .consentExpired))
+        case .layers(let track, let reports):
+            guard let name = names.name(track) else { return [] }
+            let layers = reports.map {
+                MeasuredLayer(rid: $0.rid, bitrate: $0.bitrate, isLive: $0.isLive)
+            }
+            return [(name.peer, .layers(mid: name.mid, layers))]
+        case .slotLayer(let id, let slot, let layer, let bitrate):
+            guard let mid = names.mid(slot) else { return [] }
+            return about(id, .slotLayer(mid: mid, layer: layer, bitrate: bitrate))
+        case .estimate(let id, let bitsPerSecond, let loss):
+            return about(id, .estimate(bitsPerSecond: bitsPerSecond, loss: loss))
+        case .audioLevels(let levels):
+            return levels.compactMap { entry in
+                names.name(entry.track).map {
+                    ($0.peer, .audioLevel(mid: $0.mid, level: -entry.levelDBov))
+                }
+            }
+        }
+    }
+
+    public func gauges() async -> [MediaGauge] {
+        var all: [MediaGauge] = []
+        for counters in pool.counters() {
+            let labels = [("worker", String(counters.worker))]
+            func add(_ name: String, _ value: UInt64) {
+                all.append(
+                    MediaGauge(name: "rh_media_\(name)", labels: labels, value: Double(value)))
+            }
+            add("received_packets", counters.receivedPackets)
+            add("received_bytes", counters.receivedBytes)
+            add("sent_packets", counters.sentPackets)
+            add("sent_bytes", counters.sentBytes)
+            add("forwarded_packets", counters.forwardedPackets)
+            add("resent_packets", counters.resentPackets)
+            add("relayed_packets", counters.relayedPackets)
+            add("relay_full", counters.relayFull)
+            add("send_dropped", counters.sendDropped)
+            add("send_errors", counters.sendErrors)
+            add("kernel_dropped", counters.kernelDropped)
+            add("events_lost", counters.eventsLost)
+            add("loop_lag_max_microseconds", counters.loopLagMaxMicroseconds)
+            add("peers", counters.peers)
+            add("tracks", counters.tracks)
+            add("slots", counters.slots)
+            add("buffers", counters.buffers)
+            for drop in counters.drops {
+                all.append(
+                    MediaGauge(
+                        name: "rh_media_drops", labels: labels + [("reason", drop.reason)],
+                        value: Double(drop.count)))
+            }
+        }
+        for (worker, control) in await pool.controlCounters().enumerated() {
+            all += Self.gauges(of: control, labels: [("worker", String(worker))])
+        }
+        return all
+    }
+
+    private static func gauges(
+        of control: ControlCounters, labels: [(String, String)]
+    ) -> [MediaGauge] {
+        let values: [(String, UInt64)] = [
+            ("stun_requests", control.stunRequests), ("stun_refused", control.stunRefused),
+            ("stun_malformed", control.stunMalformed),
+            ("stun_rate_limited", control.stunRateLimited),
+            ("dtls_without_peer", control.dtlsWithoutPeer),
+            ("dtls_failures", control.dtlsFailures), ("rtcp_packets", control.rtcpPackets),
+            ("rtcp_malformed", control.rtcpMalformed), ("nacks_received", control.nacksReceived),
+            ("nacks_sent", control.nacksSent),
+            ("keyframe_requests_received", control.keyframeRequestsReceived),
+            ("keyframe_requests_sent", control.keyframeRequestsSent),
+        ]
+        return values.map {
+            MediaGauge(name: "rh_media_\($0.0)", labels: labels, value: Double($0.1))
+        }
+    }
+}
+
+extension MediaRefusal {
+    init(_ error: MediaError) {
+        switch error {
+        case .invalid(let reason): self.init(reason)
+        case .full(let what): self.init("the node is full: \(what)")
+        case .stale: self.init("the transport is gone")
+        case .system(let code, let doing): self.init("\(doing) failed with error \(code)")
+        case .cryptography(let reason): self.init(reason)
+        }
+    }
+}

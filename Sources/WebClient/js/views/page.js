@@ -1,0 +1,132 @@
+// The page of one meeting: lobby, then the room, then how it ended.
+// SPDX-License-Identifier: Apache-2.0
+
+import { LocalMedia } from "../media.js";
+import { Meeting } from "../meeting.js";
+import { describeProblem } from "../problems.js";
+import { recent, session } from "../store.js";
+import { h } from "../ui/dom.js";
+import { endedView } from "./ended.js";
+import { Lobby } from "./lobby.js";
+import { Room } from "./room.js";
+
+const OVER = new Set(["ended", "left", "removed", "denied"]);
+
+class MeetingPage {
+  element = h("div", { class: "fill" });
+  #app;
+  #meetingId;
+  #media = new LocalMedia();
+  #meeting = null;
+  #view = null;
+  #disposed = false;
+
+  constructor(app, meetingId) {
+    this.#app = app;
+    this.#meetingId = meetingId;
+    this.#showLobby();
+  }
+
+  #showLobby() {
+    const created = this.#app.created?.meetingId === this.#meetingId ? this.#app.created : null;
+    const lobby = new Lobby(this.#app, {
+      media: this.#media,
+      meetingId: this.#meetingId,
+      account: session.get(),
+      hosting: Boolean(created),
+      onJoin: () => this.#join(lobby, created),
+    });
+    this.#app.debug.page = "lobby";
+    this.#replace(lobby);
+    this.#media.open();
+    if (!created) this.#look(lobby);
+  }
+
+  /** Finds out early that there is nothing to join. */
+  async #look(lobby) {
+    try {
+      const meeting = await this.#app.api.getMeeting(this.#meetingId);
+      if (meeting.server === "") this.#unavailable(lobby, { status: 410 });
+    } catch (error) {
+      if (error.status === 404 || error.status === 410) this.#unavailable(lobby, error);
+    }
+  }
+
+  #unavailable(lobby, error) {
+    recent.remove(this.#meetingId);
+    const problem = describeProblem(Object.assign(Object.create(error), error), "join");
+    const known = { 404: "There is no meeting with this code, or it has ended. Check the code or "
+      + "ask for a new link.", 410: "This meeting has ended." };
+    lobby.block(known[error.status] ?? problem);
+  }
+
+  async #join(lobby, created) {
+    const meeting = new Meeting({
+      api: this.#app.api,
+      media: this.#media,
+      account: session.get(),
+      meetingId: this.#meetingId,
+      created,
+    });
+    this.#app.created = null;
+    this.#app.debug.meeting = meeting;
+    this.#meeting = meeting;
+    meeting.on("state", (state) => this.#onState(state));
+    try {
+      await meeting.join();
+    } catch (error) {
+      this.#app.debug.page = "lobby";
+      this.#meeting = null;
+      if (error.status === 404 || error.status === 410) this.#unavailable(lobby, error);
+      else lobby.fail(describeProblem(error, "join"));
+    }
+  }
+
+  #onState(state) {
+    if (this.#disposed) return;
+    if (OVER.has(state)) {
+      this.#media.close();
+      this.#replace(endedView(this.#app, this.#meeting, () => this.#again()));
+      return;
+    }
+    if (state === "waiting" && this.#view instanceof Lobby) this.#view.wait();
+    if (state !== "live" && state !== "reconnecting") return;
+    if (this.#view instanceof Room) return;
+    recent.add({ meetingId: this.#meetingId, at: Date.now(), hosted: this.#meeting.isHost });
+    this.#replace(new Room(this.#app, this.#meeting));
+  }
+
+  #again() {
+    this.#meeting = null;
+    this.#media = new LocalMedia();
+    this.#showLobby();
+  }
+
+  #replace(view) {
+    this.#view?.dispose?.();
+    this.#view = view;
+    this.element.replaceChildren(view.element);
+    view.focus?.();
+  }
+
+  /** Leaves when the page goes away. */
+  dispose() {
+    this.#disposed = true;
+    this.#view?.dispose?.();
+    this.#meeting?.leave();
+    this.#media.close();
+  }
+}
+
+export function meetingPage(app, meetingId) {
+  const page = new MeetingPage(app, meetingId);
+  const onHide = (event) => { if (!event.persisted) page.dispose(); };
+  window.addEventListener("pagehide", onHide);
+  return {
+    element: page.element,
+    dispose: () => {
+      window.removeEventListener("pagehide", onHide);
+      page.dispose();
+    },
+  };
+}
