@@ -49,9 +49,12 @@ let core: [Target] = [
 
 let services: [Target] = [
     .target(
+        name: "CDocuments", path: "CSources/CDocuments", publicHeadersPath: "include",
+        cSettings: hotPath),
+    .target(
         name: "ServiceKit",
         dependencies: [
-            hummingbird, logging, metrics, lifecycle, httpClient,
+            "CDocuments", hummingbird, logging, metrics, lifecycle, httpClient,
             .product(name: "HummingbirdTLS", package: "hummingbird"),
             .product(name: "HTTPTypes", package: "swift-http-types"),
             .product(name: "NIOCore", package: "swift-nio"),
@@ -63,6 +66,7 @@ let services: [Target] = [
             .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "JWTKit", package: "jwt-kit"),
             .product(name: "X509", package: "swift-certificates"),
+            .product(name: "Yams", package: "Yams"),
             .product(name: "SwiftASN1", package: "swift-asn1"),
         ], swiftSettings: strict),
     .target(
@@ -99,11 +103,18 @@ let services: [Target] = [
     .executableTarget(
         name: "roundhouse",
         dependencies: [
-            "Accounts", "Meetings", "Gateway", "Routing", "Stores", "ServiceKit", lifecycle, logging,
+            "Accounts", "Meetings", "Gateway", "Routing", "Signaling", "MediaPlane", "Stores",
+            "ServiceKit", hummingbird, httpClient, lifecycle, logging, metrics,
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "JWTKit", package: "jwt-kit"),
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Yams", package: "Yams"),
         ], swiftSettings: strict),
-    .testTarget(name: "ServiceKitTests", dependencies: ["ServiceKit"], swiftSettings: strict),
+    .testTarget(
+        name: "ServiceKitTests",
+        dependencies: [
+            "ServiceKit", hummingbird, lifecycle, .product(name: "NIOPosix", package: "swift-nio"),
+        ], swiftSettings: strict),
     .testTarget(name: "StoresTests", dependencies: ["Stores"], swiftSettings: strict),
     .testTarget(name: "AccountsTests", dependencies: ["Accounts", .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),
     .testTarget(name: "MeetingsTests", dependencies: ["Meetings", .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),

@@ -1,9 +1,9 @@
 /* DTLS-SRTP connections over OpenSSL without sockets (RFC 6347, RFC 5764).
  * SPDX-License-Identifier: Apache-2.0
  *
- * OpenSSL reads and writes through a BIO of ours that keeps datagram boundaries: one datagram in at a
- * time, a small queue of datagrams out. State: about 20 KiB a connection, the queue included, plus
- * OpenSSL's own (some 60 KiB during the handshake, less after it). */
+ * OpenSSL reads and writes through a BIO of ours that keeps datagram boundaries: one datagram in
+ * at a time, a small queue of datagrams out. State: about 26 KiB a connection, the queue included,
+ * plus OpenSSL's own (some 60 KiB during the handshake, less after it). */
 #include "dtls_internal.h"
 
 #include <openssl/err.h>
@@ -235,7 +235,7 @@ size_t rh_dtls_take(struct rh_dtls *dtls, uint8_t out[RH_DTLS_DATAGRAM_MAX])
 
 uint32_t rh_dtls_overflows(const struct rh_dtls *dtls) { return dtls->overflows; }
 
-/* ---- The peer's identity and the keys --------------------------------------------------------- */
+/* ---- The peer's identity and the keys ----------------------------------------------------- */
 
 bool rh_dtls_accept_fingerprint(
     struct rh_dtls *dtls, enum rh_dtls_hash hash, const uint8_t *bytes, size_t size)

@@ -20,8 +20,19 @@ public struct ServiceProxy: RouterMiddleware {
     private static let bodyBytesMax = 1 << 20
     private static let answerTimeout: TimeAmount = .seconds(30)
 
+    /// Lives as long as the process. An instance that takes no connection is passed over at once,
+    /// not tried again until the time is up.
+    public static let impatient: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.timeout.connect = .seconds(2)
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
     /// - Parameter routes: path prefix without a trailing slash, and who answers it.
-    public init(routes: [(prefix: String, upstreams: Upstreams)], client: HTTPClient = .shared) {
+    public init(
+        routes: [(prefix: String, upstreams: Upstreams)], client: HTTPClient = Self.impatient
+    ) {
         self.routes = routes
         self.client = client
     }

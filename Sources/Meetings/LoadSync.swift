@@ -72,6 +72,7 @@ public struct LoadSync: Service {
             try await meetings.syncLoad()
             try await meetings.tidy()
         } catch {
+            if Task.isCancelled { return }
             logger.warning("load could not be exchanged", metadata: ["error": "\(error)"])
         }
     }

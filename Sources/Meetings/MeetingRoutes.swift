@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import HTTPTypes
-import Hummingbird
+public import Hummingbird
 public import JWTKit
 public import ServiceKit
 import Stores
@@ -12,9 +12,9 @@ private struct GrantAnswer: Encodable {
     let server: String
     let ticket: String
 
-    init(_ grant: MeetingGrant) {
+    init(_ grant: MeetingGrant, server: String) {
         meeting_id = grant.meetingID
-        server = grant.server
+        self.server = server
         ticket = grant.ticket
     }
 }
@@ -57,6 +57,8 @@ public struct MeetingRoutes: Sendable {
     private let service: MeetingService
     private let keys: Keys
     private let recorders: any RecorderCalls
+    /// What a client is told instead of a node's address, if anything.
+    public var publicServer: (@Sendable (Request, String) -> String)?
 
     public init(service: MeetingService, keys: Keys, recorders: any RecorderCalls) {
         self.service = service
@@ -80,7 +82,8 @@ public struct MeetingRoutes: Sendable {
             Route(.post, "/meeting") { request, _ in
                 let account = try await caller(request)
                 let grant = try await service.create(account)
-                return try .json(GrantAnswer(grant), status: .created)
+                return try .json(
+                    GrantAnswer(grant, server: server(grant.server, request)), status: .created)
             },
             Route(.get, "/meeting/{meeting_id}") { request, context in
                 _ = try await caller(request)
@@ -88,11 +91,12 @@ public struct MeetingRoutes: Sendable {
                 return try .json(
                     MeetingAnswer(
                         meeting_id: meeting.meetingID, host: meeting.host,
-                        server: meeting.server, recording: meeting.recording))
+                        server: server(meeting.server, request), recording: meeting.recording))
             },
             Route(.post, "/meeting/join/{meeting_id}") { request, context in
                 let account = try await caller(request)
-                return try .json(GrantAnswer(try await service.join(id(context), account)))
+                let grant = try await service.join(id(context), account)
+                return try .json(GrantAnswer(grant, server: server(grant.server, request)))
             },
             Route(.post, "/meeting/leave/{meeting_id}") { request, context in
                 let account = try await caller(request)
@@ -102,6 +106,11 @@ public struct MeetingRoutes: Sendable {
             Route(.post, "/meeting/record/{meeting_id}", record),
             Route(.get, "/meeting/keys") { _, _ in try .json(KeySet([keys.ticketKey])) },
         ]
+    }
+
+    private func server(_ address: String, _ request: Request) -> String {
+        if address.isEmpty { return "" }
+        return publicServer?(request, address) ?? address
     }
 
     private func caller(_ request: Request) async throws -> VerifiedAccount {

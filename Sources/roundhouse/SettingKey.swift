@@ -16,8 +16,9 @@ enum SettingKey: String, CaseIterable, Sendable {
     case nodeURL = "node-url"
     case accountURL = "account-url"
     case meetingURL = "meeting-url"
-    case routerURL = "router-url"
+    case trustedProxy = "trusted-proxy"
     case serviceKey = "service-key"
+    case ticketKey = "ticket-key"
     case resumeWindow = "resume-window"
     case emptyMeetingTimeout = "empty-meeting-timeout"
     case ticketLifetime = "ticket-lifetime"
@@ -53,8 +54,8 @@ enum SettingKey: String, CaseIterable, Sendable {
     var description: Description {
         switch self {
         case .host, .port, .data, .web, .logLevel, .workers, .mediaPort, .announce: serverDescription
-        case .tlsCert, .tlsKey, .selfSigned, .origin, .serviceKey: securityDescription
-        case .nodeID, .nodeURL, .accountURL, .meetingURL, .routerURL: fleetDescription
+        case .tlsCert, .tlsKey, .selfSigned, .origin, .serviceKey, .ticketKey: securityDescription
+        case .nodeID, .nodeURL, .accountURL, .meetingURL, .trustedProxy: fleetDescription
         case .resumeWindow, .emptyMeetingTimeout, .ticketLifetime, .tokenLifetime,
             .loadSyncInterval:
             lifetimeDescription
@@ -102,11 +103,16 @@ enum SettingKey: String, CaseIterable, Sendable {
             .init(
                 kind: .list, fallback: nil,
                 meaning: "web origins that may open a meeting socket; default: the server itself")
+        case .ticketKey:
+            .init(
+                kind: .path, fallback: nil,
+                meaning: "PEM file: P-256 key that meeting services sign tickets with; "
+                    + "default: made in the data folder", isSecret: true)
         default:
             .init(
                 kind: .path, fallback: nil,
-                meaning: "PEM file: P-256 key shared by the services; default: made in the data folder",
-                isSecret: true)
+                meaning: "PEM file: P-256 key shared by the services; "
+                    + "default: made in the data folder", isSecret: true)
         }
     }
 
@@ -125,7 +131,7 @@ enum SettingKey: String, CaseIterable, Sendable {
         default:
             .init(
                 kind: .list, fallback: nil,
-                meaning: "base URLs of routing nodes whose sockets the gateway passes on")
+                meaning: "IP addresses of gateways whose X-Forwarded-For is believed")
         }
     }
 

@@ -38,10 +38,12 @@ struct SettingOptions: ParsableArguments {
     var accountURL: [String] = []
     @Option(help: "Base URL of a meeting service; repeat for several.")
     var meetingURL: [String] = []
-    @Option(help: "Base URL of a routing node for the gateway; repeat for several.")
-    var routerURL: [String] = []
+    @Option(help: "IP address of a gateway that is believed about clients; repeat for several.")
+    var trustedProxy: [String] = []
     @Option(help: "PEM file with the key that the services share.")
     var serviceKey: String?
+    @Option(help: "PEM file with the key that meeting services sign tickets with.")
+    var ticketKey: String?
     @Option(help: "Seconds for which a broken connection may be resumed.")
     var resumeWindow: String?
     @Option(help: "Seconds after which an empty meeting ends.")
@@ -68,14 +70,15 @@ struct SettingOptions: ParsableArguments {
         let single: [(SettingKey, String?)] = [
             (.host, host), (.port, port), (.data, data), (.web, web), (.mediaPort, mediaPort),
             (.workers, workers), (.tlsCert, tlsCert), (.tlsKey, tlsKey), (.nodeID, nodeID),
-            (.nodeURL, nodeURL), (.serviceKey, serviceKey), (.resumeWindow, resumeWindow),
+            (.nodeURL, nodeURL), (.serviceKey, serviceKey), (.ticketKey, ticketKey),
+            (.resumeWindow, resumeWindow),
             (.emptyMeetingTimeout, emptyMeetingTimeout), (.ticketLifetime, ticketLifetime),
             (.tokenLifetime, tokenLifetime), (.loadSyncInterval, loadSyncInterval),
             (.logLevel, logLevel), (.selfSigned, selfSigned ? "true" : nil),
         ]
         let lists: [(SettingKey, [String])] = [
             (.announce, announce), (.origin, origin), (.accountURL, accountURL),
-            (.meetingURL, meetingURL), (.routerURL, routerURL),
+            (.meetingURL, meetingURL), (.trustedProxy, trustedProxy),
         ]
         var flags: [SettingKey: [String]] = [:]
         for (key, value) in single { flags[key] = value.map { [$0] } }

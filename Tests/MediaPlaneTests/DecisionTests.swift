@@ -85,8 +85,8 @@ import Testing
         #expect((estimate.limitBps ?? .infinity) > cut * 3)
     }
 
-    /// A link of 600 kbit/s and layers of 150, 500 and 1500 kbit/s: it settles on the middle one and
-    /// does not swing for long.
+    /// A link of 600 kbit/s and layers of 150, 500 and 1500 kbit/s: it settles on the middle one
+    /// and does not swing for long.
     @Test func aThinLinkSettlesOnALowerLayer() {
         var estimate = DownlinkEstimate()
         let layers = [150_000, 500_000, 1_500_000].map { LayerState(isLive: true, bitrate: $0) }

@@ -6,7 +6,7 @@ import Testing
 @Suite struct DtlsTests {
     static let certificates = try? (DtlsCertificate(days: 30), DtlsCertificate(days: 30))
 
-    /// OpenSSL takes a timer with less than 15 ms left for expired: the first resend is due at once.
+    /// OpenSSL takes a timer with less than 15 ms left for expired: the first is due at once.
     static let retransmitUs: UInt32 = 16_000
 
     struct Outcome {
@@ -25,9 +25,11 @@ import Testing
     ) throws -> Outcome {
         let (one, two) = try #require(certificates)
         var client = try DtlsConnection(
-            one, role: .active, fingerprints: [clientExpects ?? two.fingerprint], timerUs: Self.retransmitUs)
+            one, role: .active, fingerprints: [clientExpects ?? two.fingerprint],
+            timerUs: Self.retransmitUs)
         var server = try DtlsConnection(
-            two, role: .passive, fingerprints: [serverExpects ?? one.fingerprint], timerUs: Self.retransmitUs)
+            two, role: .passive, fingerprints: [serverExpects ?? one.fingerprint],
+            timerUs: Self.retransmitUs)
         var outcome = Outcome(client: client.state, server: server.state)
         client.start()
         var number = 0

@@ -1,4 +1,5 @@
-// Feedback to publishers and reports to subscribers, in virtual time. SPDX-License-Identifier: Apache-2.0
+// Feedback to publishers and reports to subscribers, in virtual time.
+// SPDX-License-Identifier: Apache-2.0
 
 import MediaPlane
 import Testing
@@ -190,7 +191,9 @@ import Testing
         let later = try #require(publisher.offset)
         let video = SourceTime(ntp: theirs(21 * second - 60 * ms), rtp: 90_000, offset: later)
         let now = 22 * second
-        func mediaSecond(_ source: SourceTime, _ rate: UInt32, _ reference: UInt32) throws -> Double {
+        func mediaSecond(
+            _ source: SourceTime, _ rate: UInt32, _ reference: UInt32
+        ) throws -> Double {
             let slot = SlotTime(
                 ssrc: 1, packets: 5, octets: 500, lastTimestamp: 0, timestampOffset: 1000,
                 lastSentUs: now - 10 * ms, clockRate: rate)

@@ -45,19 +45,19 @@ final class FakeSocket: SignalSocket {
     func vanish() { mouth.finish() }
 }
 
-/// Tickets that say what they mean: `meeting/account/host/role/node`.
+/// Tickets that say what they mean: `meeting|account|host|role|node`.
 struct PlainTickets: TicketChecking {
     static func make(
         _ meeting: String, _ account: String, host: String = "anna", role: String? = nil,
         node: String = "n1"
     ) -> String {
         let role = role ?? (account == host ? "host" : "participant")
-        return [meeting, account, host, role, node].joined(separator: "/")
+        return [meeting, account, host, role, node].joined(separator: "|")
     }
 
     func check(_ token: String) async throws(TicketRefusal) -> CheckedTicket {
         if token == "expired" { throw .expired }
-        let parts = token.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        let parts = token.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 5, let role = TicketClaims.Role(rawValue: parts[3]) else {
             throw .invalid
         }

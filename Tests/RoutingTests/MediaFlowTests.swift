@@ -80,9 +80,10 @@ import Testing
         #expect(boundAccounts(both) == ["anna", "anna"])
         let track = TrackName(peer: stage.media.id("m/anna"), mid: "1")
         let made = await calls {
-            if case .remap("m/bob", let steps) = $0 {
-                steps.contains { if case .bind(_, track, 400_000, .camera) = $0 { true } else { false } }
-            } else { false }
+            guard case .remap("m/bob", let steps) = $0 else { return false }
+            return steps.contains {
+                if case .bind(_, track, 400_000, .camera) = $0 { true } else { false }
+            }
         }
         #expect(!made.isEmpty)
         bob.say("m", .unsubscribe([FeedRequest(accountID: "anna", bitrate: 0)]))
@@ -179,7 +180,8 @@ import Testing
         guard case .answer(let sdp) = try await bob.skip(to: "ANSWER") else { return }
         #expect(sdp.contains("a=ice-ufrag:ufrag1"))
         #expect(stage.media.id("m/bob") == first)
-        let print = "a=fingerprint:sha-256 " + Array(repeating: "AB", count: 32).joined(separator: ":")
+        let hash = Array(repeating: "AB", count: 32).joined(separator: ":")
+        let print = "a=fingerprint:sha-256 " + hash
         let other = offerText.replacing(/a=fingerprint:[^\r\n]+/, with: print)
         bob.say("m", offer(other))
         try await bob.skip(to: "ANSWER")

@@ -49,10 +49,12 @@ let offerText: String = {
         var heard: [String] = []
         var others: [String] = []
         while heard.count < 150 {
-            if case .chat(let chat) = try await listener.skip(to: "CHAT") { heard.append(chat.text) }
+            guard case .chat(let chat) = try await listener.skip(to: "CHAT") else { return }
+            heard.append(chat.text)
         }
         while others.count < 150 {
-            if case .chat(let chat) = try await other.skip(to: "CHAT") { others.append(chat.text) }
+            guard case .chat(let chat) = try await other.skip(to: "CHAT") else { return }
+            others.append(chat.text)
         }
         #expect(heard == others)
         for name in names {

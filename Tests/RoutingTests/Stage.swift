@@ -61,7 +61,9 @@ struct Stage {
     }
 
     /// A client that has joined and read its MEETING_USERS.
-    func join(_ account: String, meeting: String = "m", role: String? = nil) async throws -> Client {
+    func join(
+        _ account: String, meeting: String = "m", role: String? = nil
+    ) async throws -> Client {
         let client = connect()
         if role == "recorder" {
             client.say(
@@ -95,7 +97,9 @@ final class Client {
 
     /// The next packet, which must be of this type.
     @discardableResult
-    func next(_ type: String, _ location: SourceLocation = #_sourceLocation) async throws -> PacketBody {
+    func next(
+        _ type: String, _ location: SourceLocation = #_sourceLocation
+    ) async throws -> PacketBody {
         let packet = try #require(await packets.next(), "closed", sourceLocation: location)
         try #require(
             packet.body.contentType == type, "\(packet.text)", sourceLocation: location)
@@ -104,7 +108,9 @@ final class Client {
 
     /// The next packet of this type, whatever comes before.
     @discardableResult
-    func skip(to type: String, _ location: SourceLocation = #_sourceLocation) async throws -> PacketBody {
+    func skip(
+        to type: String, _ location: SourceLocation = #_sourceLocation
+    ) async throws -> PacketBody {
         while true {
             let packet = try #require(
                 await packets.next(), "closed before \(type)", sourceLocation: location)

@@ -1,8 +1,8 @@
 /* DTLS-SRTP over OpenSSL without sockets (RFC 6347, RFC 5764), and the two hashes that STUN needs.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Datagrams go in by rh_dtls_receive and come out by rh_dtls_take; a handle belongs to one thread at
- * a time. Keys are given out only after a fingerprint of the peer's certificate was accepted. */
+ * Datagrams go in by rh_dtls_receive and come out by rh_dtls_take; a handle belongs to one thread
+ * at a time. Keys are given out only after a fingerprint of the peer's certificate was accepted. */
 #ifndef RH_DTLS_H
 #define RH_DTLS_H
 

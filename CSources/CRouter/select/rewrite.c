@@ -24,7 +24,7 @@ static int picture_distance(const struct rh_layer_info *layer, uint16_t from, ui
 {
     if (layer->picture_id_bytes == 0)
         return (int16_t)(uint16_t)(to - from);
-    return (int16_t)(uint16_t)((to - from) << 1) / 2;
+    return (int16_t)(uint16_t)((uint32_t)(to - from) << 1) / 2;
 }
 
 /* Notes the highest picture numbers sent. */
@@ -50,10 +50,9 @@ static struct rh_rewritten note_sent(
     struct rh_rewritten out = {
         .seq64 = rewrite->highest_out_seq64,
         .timestamp = packet->timestamp + rewrite->run.timestamp_offset,
-        .begins_run = rewrite->is_run_new,
     };
     note_picture(rewrite, &packet->layer);
-    rewrite->is_run_new = false;
+    rewrite->is_dropping = false;
     rewrite->has_sent = true;
     rewrite->last_arrival_us = arrival_us;
     rewrite->last_timestamp = out.timestamp;
@@ -114,7 +113,6 @@ struct rh_rewritten rh_rewrite_switch(
             rewrite->has_tl0 ? (uint8_t)(rewrite->last_tl0 + 1 - layer->tl0_pic_idx) : 0;
     rewrite->highest_in_seq64 = source->seq64;
     rewrite->has_dropped_picture = false;
-    rewrite->is_run_new = true;
     return note_sent(rewrite, packet, source->arrival_us);
 }
 
@@ -148,12 +146,17 @@ void rh_rewrite_drop(struct rh_rewrite *rewrite, const struct rh_packet *packet,
 {
     RH_ASSERT(seq64 > rewrite->highest_in_seq64);
     RH_ASSERT(rewrite->highest_in_seq64 != 0);
-    uint64_t reused = rewrite->run.first_out_seq64 + (seq64 - rewrite->run.first_in_seq64);
+    bool is_same_picture =
+        rewrite->is_dropping && packet->timestamp == rewrite->dropped_timestamp;
+    uint64_t reused = rewrite->run.first_out_seq64;
+    if (!is_same_picture)
+        reused += seq64 - rewrite->run.first_in_seq64;
     rewrite->run.first_in_seq64 = seq64 + 1;
     rewrite->run.first_out_seq64 = reused;
     rewrite->highest_in_seq64 = seq64;
     rewrite->highest_out_seq64 = reused - 1;
-    rewrite->is_run_new = true;
+    rewrite->is_dropping = true;
+    rewrite->dropped_timestamp = packet->timestamp;
     if (packet->layer.is_dense && packet->layer.picture_id >= 0 && rewrite->has_picture_id)
         drop_picture(rewrite, &packet->layer);
 }

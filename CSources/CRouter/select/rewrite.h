@@ -1,14 +1,15 @@
-/* Outgoing numbers of a slot: sequence numbers, timestamps, VP8 and VP9 picture ids, TL0PICIDX, frame
- * numbers of dependency descriptors. SPDX-License-Identifier: Apache-2.0
+/* Outgoing numbers of a slot: sequence numbers, timestamps, VP8 and VP9 picture ids, TL0PICIDX,
+ * frame numbers of dependency descriptors. SPDX-License-Identifier: Apache-2.0
  *
  * Between two events (a switch to another source, packets left out on purpose) outgoing numbers
  * differ from incoming ones by constants: a run. What is left out on purpose leaves no hole; what
- * never arrived leaves one, so that the subscriber asks for it and a late packet or a resend fits
- * in. A run begins right after the last packet left out, below the packet that shows it.
+ * has not arrived leaves one, so that the subscriber asks for it and a late packet or a resend fits
+ * in. A run begins right after the last packet left out.
  *
  * Newest packets go through rh_rewrite_switch, _forward and _drop in the order of arrival. For late
- * packets and resends the caller remembers runs: out = in + constants of the run that holds the number,
- * and only numbers below the next run's first are in it. Decided once: a late packet that would
+ * packets and resends the caller remembers rewrite->run after each switch and each drop: out = in +
+ * constants of the run that holds the number, and only numbers below the next run's first are in
+ * it; of runs with the same first_out_seq64 the newer counts. Decided once: a late packet that would
  * have been left out leaves its hole.
  *
  * RFC 7741 section 4.2 (picture ids, TL0PICIDX), RFC 3550 section 6.4.1 (sender reports).
@@ -40,6 +41,7 @@ struct rh_rewrite {
     uint32_t last_timestamp;     /* outgoing, newest forwarded */
     uint32_t aligned_offset;     /* timestamp_offset as sender reports have it, without the step
                                     that kept timestamps going forward */
+    uint32_t dropped_timestamp;  /* incoming, of the newest packet left out */
     uint16_t last_picture_id;    /* outgoing, highest */
     uint16_t dropped_picture_id; /* incoming, of the newest picture left out */
     uint8_t last_tl0;            /* outgoing, highest */
@@ -47,14 +49,13 @@ struct rh_rewrite {
     bool has_picture_id;         /* last_picture_id is known; so for the next two */
     bool has_tl0;
     bool has_dropped_picture;    /* in the current source */
-    bool is_run_new;             /* the run began after the newest forwarded packet */
+    bool is_dropping;            /* the newest packet was left out */
 };
 
 /* What becomes of one packet. */
 struct rh_rewritten {
     uint64_t seq64;     /* the packet's seq is its lower 16 bits */
     uint32_t timestamp;
-    bool begins_run;    /* rewrite->run is a new run; remember it before the packet is sent */
 };
 
 /* A sender report of a source (RFC 3550 section 6.4.1), ntp in 2^-32 s. */
@@ -93,7 +94,8 @@ struct rh_rewritten rh_rewrite_forward(
     uint64_t arrival_us);
 
 /* Leaves out the newest packet of the carried source: sequence numbers close up behind it, and so do
- * VP8 picture ids when nothing of its picture was forwarded (layer.is_dense). */
+ * VP8 picture ids when nothing of its picture was forwarded (layer.is_dense). What is missing between two
+ * such packets of one picture gets no hole either. Begins a run. */
 void rh_rewrite_drop(struct rh_rewrite *rewrite, const struct rh_packet *packet, uint64_t seq64);
 
 /* Bytes to put in place of the first skip bytes of a payload. */

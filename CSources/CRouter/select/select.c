@@ -3,6 +3,9 @@
 
 #include "wire/assert.h"
 
+/* Half a second of video: packets that come later than this are given up everywhere. */
+enum { RAISE_UNITS = 45000 };
+
 void rh_select_init(struct rh_select *select, enum rh_codec codec, struct rh_target target)
 {
     *select = (struct rh_select){
@@ -11,6 +14,8 @@ void rh_select_init(struct rh_select *select, enum rh_codec codec, struct rh_tar
         .carried = RH_SELECT_NOTHING,
         .spatial = target.spatial,
         .temporal = target.temporal,
+        .raised_spatial = RH_SELECT_ALL,
+        .raised_temporal = RH_SELECT_ALL,
     };
 }
 
@@ -40,14 +45,34 @@ static uint8_t temporal_of(const struct rh_select *select, const struct rh_layer
     return layer->temporal <= select->temporal ? wanted : select->temporal;
 }
 
+static uint8_t lower_of(uint8_t left, uint8_t right)
+{
+    return left < right ? left : right;
+}
+
+/* Remembers what was carried before more layers are. Two raises within RAISE_UNITS count as one. */
+static void note_raise(struct rh_select *select, uint32_t timestamp)
+{
+    if (timestamp - select->raised_timestamp > RAISE_UNITS)
+        select->raised_spatial = select->raised_temporal = RH_SELECT_ALL;
+    select->raised_spatial = lower_of(select->raised_spatial, select->spatial);
+    select->raised_temporal = lower_of(select->raised_temporal, select->temporal);
+    select->raised_timestamp = timestamp;
+}
+
 /* Layers change between pictures only, so none is sent by half. */
 static void begin_picture(struct rh_select *select, const struct rh_packet *packet)
 {
+    uint8_t temporal = temporal_of(select, &packet->layer);
+    uint8_t spatial = select->spatial;
+    if (select->target.spatial < spatial || packet->layer.keyframe)
+        spatial = select->target.spatial;
+    if (temporal > select->temporal || spatial > select->spatial)
+        note_raise(select, packet->timestamp);
+    select->temporal = temporal;
+    select->spatial = spatial;
     select->in_picture = true;
     select->picture_timestamp = packet->timestamp;
-    select->temporal = temporal_of(select, &packet->layer);
-    if (select->target.spatial < select->spatial || packet->layer.keyframe)
-        select->spatial = select->target.spatial;
 }
 
 /* The source's marker sits on its highest layer's last packet; where that is left out, the last packet
@@ -73,6 +98,7 @@ static struct rh_select_decision decide_other(
         return decision(RH_SELECT_IGNORE, false);
     select->carried = encoding;
     begin_picture(select, packet);
+    select->raised_spatial = select->raised_temporal = RH_SELECT_ALL;
     return decision(RH_SELECT_SWITCH, marker_of(select, packet));
 }
 
@@ -94,7 +120,11 @@ struct rh_select_decision rh_select_decide(
 struct rh_select_decision rh_select_decide_late(
     const struct rh_select *select, const struct rh_packet *packet)
 {
-    if (packet->payload_bytes == 0 || !is_carried(select, &packet->layer))
+    const struct rh_layer_info *layer = &packet->layer;
+    bool was_before = (int32_t)(packet->timestamp - select->raised_timestamp) < 0;
+    if (packet->payload_bytes == 0 || !is_carried(select, layer)
+        || (was_before && (layer->spatial > select->raised_spatial
+                           || layer->temporal > select->raised_temporal)))
         return decision(RH_SELECT_IGNORE, false);
     return decision(RH_SELECT_FORWARD, marker_of(select, packet));
 }

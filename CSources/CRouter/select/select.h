@@ -3,7 +3,7 @@
  * Values in, values out: the state of one slot, one parsed packet, a decision. Encodings (simulcast)
  * change at the first packet of a keyframe of the wanted one. Temporal layers (VP8, VP9) go down at
  * the next picture and up where the stream allows it; spatial layers (VP9) go down at the next picture
- * and up at a keyframe. Owner: struct rh_slot. 24 B. */
+ * and up at a keyframe. Owner: struct rh_slot. 20 B. */
 #ifndef RH_SELECT_SELECT_H
 #define RH_SELECT_SELECT_H
 
@@ -24,8 +24,11 @@ struct rh_select {
     uint8_t carried;  /* encoding; RH_SELECT_NOTHING before the first switch */
     uint8_t spatial;  /* highest layer of the current picture that is carried; 255 all */
     uint8_t temporal; /* highest layer carried; 255 all */
-    bool in_picture;  /* the next is known */
+    uint8_t raised_spatial;  /* what was carried before the newest raise; 255: everything */
+    uint8_t raised_temporal;
+    bool in_picture;         /* picture_timestamp is known */
     uint32_t picture_timestamp; /* incoming timestamp of the newest picture */
+    uint32_t raised_timestamp;  /* incoming, of the first picture with more layers than before */
 };
 
 enum rh_select_action {
@@ -62,9 +65,9 @@ static inline uint8_t rh_select_awaited(const struct rh_select *select)
 struct rh_select_decision rh_select_decide(
     struct rh_select *select, uint8_t encoding, const struct rh_packet *packet);
 
-/* Decides about a packet that came late (its seq64 is below the highest of its encoding): FORWARD when
- * its layers are carried now, else IGNORE. Changes nothing; whether the packet has a place in the
- * outgoing stream is for the runs to say (rewrite.h). */
+/* Decides about a packet of the carried encoding that came late (its seq64 is below the highest):
+ * FORWARD when its layers are carried now and were when its picture was the newest, else IGNORE. Changes
+ * nothing; whether the packet has a place in the outgoing stream is for the runs to say (rewrite.h). */
 struct rh_select_decision rh_select_decide_late(
     const struct rh_select *select, const struct rh_packet *packet);
 

@@ -78,6 +78,8 @@ struct rh_slot *rh_media_slot(const struct rh_media *media, rh_slot_id slot);
 /* Peers: as the public functions of like name. */
 enum rh_result rh_media_peer_create(struct rh_media *media, rh_peer_id *peer);
 enum rh_result rh_media_peer_destroy(struct rh_media *media, rh_peer_id peer);
+enum rh_result rh_media_peer_set_extensions(
+    struct rh_media *media, rh_peer_id peer, const struct rh_extension_ids *ids);
 enum rh_result rh_media_peer_add_address(
     struct rh_media *media, rh_peer_id peer, const struct rh_address *address);
 enum rh_result rh_media_peer_select_address(
@@ -128,8 +130,10 @@ enum rh_result rh_media_slot_set_paused(
 enum rh_result rh_media_slot_report(
     const struct rh_media *media, rh_slot_id slot, struct rh_slot_report *report);
 
-/* Sets what a bound slot carries and waits for (RH_SUBSCRIPTION_NONE: nothing). */
-void rh_media_set_layers(
-    struct rh_media *media, struct rh_slot *slot, uint32_t carried, uint32_t awaited);
+/* Copies what a bound slot carries and waits for, as its selector has it, into the track's list. */
+void rh_media_note_layers(struct rh_media *media, struct rh_slot *slot);
+
+/* Tells that the slot carries another source now. */
+void rh_media_tell_switched(struct rh_media *media, struct rh_slot *slot);
 
 #endif

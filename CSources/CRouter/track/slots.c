@@ -51,7 +51,9 @@ enum rh_result rh_media_slot_create(
         .id = id, .config = *config, .peer_index = (uint32_t)(owner - media->peers),
         .track_index = RH_NO_INDEX, .mid_bytes = (uint8_t)strlen(config->mid),
         .rtx_next_seq64 = first_seq64(media, ~config->rtx_ssrc)};
-    rh_rewrite_init(&slot->rewrite, first_seq64(media, config->ssrc));
+    rh_rewrite_init(
+        &slot->rewrite, first_seq64(media, config->ssrc),
+        (uint32_t)first_seq64(media, config->ssrc * 31 + 7));
     slot->index_base = 1u << 16;
     slot->rtx_index_base = 1u << 16;
     link_to_peer(media, slot, index);
@@ -80,16 +82,29 @@ static void count_layers(
         track->encodings[awaited].waiting_slots += (uint32_t)difference;
 }
 
-void rh_media_set_layers(
+static void set_layers(
     struct rh_media *media, struct rh_slot *slot, uint32_t carried, uint32_t awaited)
 {
     RH_ASSERT(slot->track_index != RH_NO_INDEX);
-    RH_ASSERT(carried <= RH_SUBSCRIPTION_NONE && awaited <= RH_SUBSCRIPTION_NONE);
     struct rh_track *track = &media->tracks[slot->track_index];
     rh_subscription *entry = rh_subscriptions_at(&media->subscriptions, slot->position);
     count_layers(track, rh_subscription_carried(*entry), rh_subscription_awaited(*entry), -1);
     count_layers(track, carried, awaited, 1);
     *entry = rh_subscription_make(rh_subscription_slot(*entry), carried, awaited);
+}
+
+static uint32_t listed(uint8_t encoding)
+{
+    return encoding == RH_SELECT_NOTHING ? RH_SUBSCRIPTION_NONE : encoding;
+}
+
+void rh_media_note_layers(struct rh_media *media, struct rh_slot *slot)
+{
+    if (slot->paused)
+        set_layers(media, slot, RH_SUBSCRIPTION_NONE, RH_SUBSCRIPTION_NONE);
+    else
+        set_layers(
+            media, slot, listed(slot->select.carried), listed(rh_select_awaited(&slot->select)));
 }
 
 enum rh_result rh_media_slot_unbind(struct rh_media *media, rh_slot_id id)
@@ -100,7 +115,7 @@ enum rh_result rh_media_slot_unbind(struct rh_media *media, rh_slot_id id)
     if (slot->track_index == RH_NO_INDEX)
         return RH_OK;
     struct rh_track *track = &media->tracks[slot->track_index];
-    rh_media_set_layers(media, slot, RH_SUBSCRIPTION_NONE, RH_SUBSCRIPTION_NONE);
+    set_layers(media, slot, RH_SUBSCRIPTION_NONE, RH_SUBSCRIPTION_NONE);
     uint32_t position = slot->position;
     rh_subscription moved =
         rh_subscriptions_remove(&media->subscriptions, &track->subscriptions, position);
@@ -110,22 +125,14 @@ enum rh_result rh_media_slot_unbind(struct rh_media *media, rh_slot_id id)
     return RH_OK;
 }
 
-/* Carries or awaits what the target asks for. */
+/* Notes what the selector carries and awaits, and asks for the keyframe it waits for. */
 static void apply_target(struct rh_media *media, struct rh_slot *slot, uint64_t now_us)
 {
-    struct rh_track *track = &media->tracks[slot->track_index];
-    if (slot->paused) {
-        rh_media_set_layers(media, slot, RH_SUBSCRIPTION_NONE, RH_SUBSCRIPTION_NONE);
-        return;
-    }
-    rh_subscription entry = *rh_subscriptions_at(&media->subscriptions, slot->position);
-    uint32_t carried = rh_subscription_carried(entry);
-    if (carried == slot->target.encoding) {
-        rh_media_set_layers(media, slot, carried, RH_SUBSCRIPTION_NONE);
-        return;
-    }
-    rh_media_set_layers(media, slot, carried, slot->target.encoding);
-    rh_media_want_keyframe(media, track, slot->target.encoding, now_us, true);
+    rh_media_note_layers(media, slot);
+    uint8_t awaited = rh_select_awaited(&slot->select);
+    if (!slot->paused && awaited != RH_SELECT_NOTHING)
+        rh_media_want_keyframe(
+            media, &media->tracks[slot->track_index], awaited, now_us, true);
 }
 
 static struct rh_target clamp_target(const struct rh_track *track, struct rh_target target)
@@ -157,7 +164,9 @@ enum rh_result rh_media_slot_bind(
             (uint32_t)(slot - media->slots), RH_SUBSCRIPTION_NONE, RH_SUBSCRIPTION_NONE);
         slot->position =
             rh_subscriptions_add(&media->subscriptions, &track->subscriptions, entry);
+        rh_select_init(&slot->select, track->config.codec, slot->target);
     }
+    rh_select_set_target(&slot->select, slot->target);
     apply_target(media, slot, now_us);
     return RH_OK;
 }
@@ -169,6 +178,7 @@ enum rh_result rh_media_slot_set_target(
     if (slot == NULL || slot->track_index == RH_NO_INDEX)
         return RH_STALE;
     slot->target = clamp_target(&media->tracks[slot->track_index], target);
+    rh_select_set_target(&slot->select, slot->target);
     apply_target(media, slot, now_us);
     return RH_OK;
 }
@@ -182,8 +192,10 @@ enum rh_result rh_media_slot_set_paused(
     if (slot->paused == paused)
         return RH_OK;
     slot->paused = paused;
-    if (slot->track_index != RH_NO_INDEX)
-        apply_target(media, slot, now_us);
+    if (slot->track_index == RH_NO_INDEX)
+        return RH_OK;
+    rh_select_init(&slot->select, media->tracks[slot->track_index].config.codec, slot->target);
+    apply_target(media, slot, now_us);
     return RH_OK;
 }
 
@@ -201,4 +213,25 @@ void rh_media_tell_switched(struct rh_media *media, struct rh_slot *slot)
         slot->announce_switch = true;
         RH_COUNT(media, events_lost, 1);
     }
+}
+
+enum rh_result rh_media_slot_report(
+    const struct rh_media *media, rh_slot_id id, struct rh_slot_report *report)
+{
+    *report = (struct rh_slot_report){.encoding = RH_SELECT_NOTHING};
+    const struct rh_slot *slot = rh_media_slot(media, id);
+    if (slot == NULL)
+        return RH_STALE;
+    bool is_bound = slot->track_index != RH_NO_INDEX;
+    *report = (struct rh_slot_report){
+        .track = is_bound ? media->tracks[slot->track_index].id : 0,
+        .encoding = is_bound ? slot->select.carried : RH_SELECT_NOTHING,
+        .target_encoding = slot->target.encoding, .paused = slot->paused,
+        .ssrc = slot->config.ssrc, .sent_packets = slot->sent_packets,
+        .sent_bytes = slot->sent_bytes, .resent_packets = slot->resent_packets,
+        .last_seq = (uint16_t)slot->rewrite.highest_out_seq64,
+        .last_timestamp = slot->rewrite.last_timestamp,
+        .timestamp_offset = slot->rewrite.run.timestamp_offset,
+        .last_sent_us = slot->last_sent_us};
+    return RH_OK;
 }

@@ -9,6 +9,7 @@
 #include "track/history.h"
 #include "track/subscriptions.h"
 #include "track/window.h"
+#include "wire/payload.h"
 
 /* State changes that found the event array full and are to be told again. */
 enum { RH_ANNOUNCE_BOUND = 1, RH_ANNOUNCE_RTX_BOUND = 2, RH_ANNOUNCE_KEYFRAME = 4,
@@ -18,6 +19,7 @@ enum { RH_ANNOUNCE_BOUND = 1, RH_ANNOUNCE_RTX_BOUND = 2, RH_ANNOUNCE_KEYFRAME = 
 struct rh_encoding {
     struct rh_window window;
     struct rh_history history;
+    struct rh_picture_ids picture_ids;
     uint32_t ssrc, rtx_ssrc; /* feeding now; 0: none yet */
     uint64_t received_packets, received_bytes;
     uint64_t duplicate_packets, late_packets;

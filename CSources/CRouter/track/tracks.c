@@ -149,15 +149,17 @@ void rh_media_restart_encoding(struct rh_media *media, struct rh_track *track, u
     state->window = (struct rh_window){0};
     state->has_transit = false;
     state->has_report = false;
+    state->picture_ids = (struct rh_picture_ids){0};
     uint32_t chunk = track->subscriptions.first_chunk;
     uint32_t filled = rh_subscriptions_first_count(&track->subscriptions);
     while (filled > 0) {
         for (uint32_t i = 0; i < filled; i++) {
-            uint32_t position = chunk * 16 + i;
-            rh_subscription entry = *rh_subscriptions_at(&media->subscriptions, position);
+            rh_subscription entry = *rh_subscriptions_at(&media->subscriptions, chunk * 16 + i);
             struct rh_slot *slot = &media->slots[rh_subscription_slot(entry)];
-            if (rh_subscription_carried(entry) == encoding)
-                rh_media_set_layers(media, slot, RH_SUBSCRIPTION_NONE, slot->target.encoding);
+            if (rh_subscription_carried(entry) != encoding)
+                continue;
+            rh_select_init(&slot->select, track->config.codec, slot->target);
+            rh_media_note_layers(media, slot);
         }
         chunk = media->subscriptions.chunks[chunk].next;
         filled = chunk == RH_NO_INDEX ? 0 : RH_SUBSCRIPTIONS_PER_CHUNK;

@@ -24,8 +24,8 @@
 enum {
     RH_RTP_HEADER_BYTES = 12,
     /* 12 fixed, 4 of the block, 16 + 2 mid, 3 + 2 abs-send-time, 2 + 2 transport-wide number,
-     * 1 + 2 audio level, 1 + 2 orientation, 255 + 2 dependency descriptor, 3 of padding. */
-    RH_WRITTEN_HEADER_BYTES_MAX = 309,
+     * 1 + 2 audio level, 1 + 2 orientation, 255 + 2 dependency descriptor: 306; 4 of padding. */
+    RH_WRITTEN_HEADER_BYTES_MAX = 310,
 };
 
 /* Header-extension elements that are looked for. */

@@ -63,11 +63,11 @@ void rh_picture_ids_extend(struct rh_picture_ids *ids, struct rh_layer_info *lay
         return;
     }
     if (layer->picture_id_bytes == 1) {
-        int step = (int8_t)(uint8_t)((id - ids->highest) << 1) / 2;
+        int step = (int8_t)(uint8_t)((uint32_t)(id - ids->highest) << 1) / 2;
         id = (uint16_t)(ids->highest + step) & 0x7fff;
         layer->picture_id = id;
     }
-    int16_t step = (int16_t)(uint16_t)((id - ids->highest) << 1);
+    int16_t step = (int16_t)(uint16_t)((uint32_t)(id - ids->highest) << 1);
     if (step > 0)
         ids->highest = id;
 }

@@ -1,4 +1,5 @@
 /* A worker's life and its wake-ups. SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

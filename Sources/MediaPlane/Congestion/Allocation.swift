@@ -78,8 +78,8 @@ package enum Allocation {
         }
     }
 
-    /// Encodings that live and fit what is wanted, lowest first; never empty: the lowest that lives,
-    /// or encoding 0 while none does.
+    /// Encodings that live and fit what is wanted, lowest first; never empty: the lowest that
+    /// lives, or encoding 0 while none does.
     private static func ladder(_ demand: AllocationDemand) -> [Int] {
         let live = demand.layers.indices.filter { demand.layers[$0].isLive }
         guard let lowest = live.first else { return [0] }

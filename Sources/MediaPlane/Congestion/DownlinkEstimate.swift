@@ -1,9 +1,10 @@
 // How much a subscriber's link takes: REMB and loss. SPDX-License-Identifier: Apache-2.0
 
-/// A first estimate of a participant's downlink. Nothing limits it until there is evidence: receivers
-/// report at most one and a half times what they receive, so a low report of an idle receiver says
-/// nothing. Evidence is a report that fell below what was sent, or loss above 10 %. Afterwards the
-/// limit grows while the link bears it; a raise that fails makes the next one wait longer.
+/// A first estimate of a participant's downlink. Nothing limits it until there is evidence:
+/// receivers report at most one and a half times what they receive, so a low report of an idle
+/// receiver says nothing. Evidence is a report that fell below what was sent, or loss above 10 %.
+/// Afterwards the limit grows while the link bears it; a raise that fails makes the next one wait
+/// longer.
 ///
 /// A later send-side estimation replaces the inside: numbers in, `limitBps` out.
 package struct DownlinkEstimate: Sendable {
@@ -15,7 +16,7 @@ package struct DownlinkEstimate: Sendable {
     static let growth = 1.08
     static let holdUsMin: UInt64 = 2_000_000
     static let holdUsMax: UInt64 = 30_000_000
-    /// Limits above this multiple of what is sent no longer limit: they are forgotten after a while.
+    /// Limits above this multiple of what is sent no longer limit: they are forgotten.
     static let forgetRatio = 3.0
 
     /// Bit/s; nil: nothing limits.
@@ -31,7 +32,7 @@ package struct DownlinkEstimate: Sendable {
 
     package init() {}
 
-    /// What is being sent to the participant now, bit/s, smoothed by the caller over about a second.
+    /// What is being sent to the participant now, bit/s, smoothed over about a second.
     package mutating func noteSent(bps: Double) { sentBps = bps }
 
     /// The receiver's own estimate.

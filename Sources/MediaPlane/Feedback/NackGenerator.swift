@@ -49,7 +49,7 @@ package struct NackGenerator: Sendable {
         }
     }
 
-    /// What to ask for now. `rttUs`: of the publisher. `has`: true for a packet that came after all.
+    /// What to ask for now. `rttUs`: of the publisher. `has`: true for a packet that came.
     package mutating func collect(
         nowUs: UInt64, rttUs: UInt64, has: (UInt64) -> Bool
     ) -> NackDecision {

@@ -1,4 +1,5 @@
-// Sender reports to subscribers, in sync with the publisher's clock. SPDX-License-Identifier: Apache-2.0
+// Sender reports to subscribers, in sync with the publisher's clock.
+// SPDX-License-Identifier: Apache-2.0
 
 /// NTP time on the monotonic clock: read once at the start of the process and never set back.
 package struct NtpClock: Sendable {

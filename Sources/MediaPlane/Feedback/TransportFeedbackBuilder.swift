@@ -53,7 +53,9 @@ package struct TransportFeedbackBuilder: Sendable {
     }
 
     /// Feedback packets that are due now; empty when it is not yet time or nothing arrived.
-    package mutating func make(sender: UInt32, media: UInt32, nowUs: UInt64) -> [TransportFeedback] {
+    package mutating func make(
+        sender: UInt32, media: UInt32, nowUs: UInt64
+    ) -> [TransportFeedback] {
         guard !pending.isEmpty, nowUs >= lastSentUs + Self.intervalUs else { return [] }
         lastSentUs = nowUs
         var made: [TransportFeedback] = []

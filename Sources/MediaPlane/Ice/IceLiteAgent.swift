@@ -1,6 +1,5 @@
-// ICE-lite for one participant (RFC 8445 section 2.5): answers checks. SPDX-License-Identifier: Apache-2.0
-
-import CDTLS
+// ICE-lite for one participant (RFC 8445 section 2.5): answers checks.
+// SPDX-License-Identifier: Apache-2.0
 
 /// What a binding request leads to.
 package struct IceOutcome: Sendable {
@@ -180,9 +179,7 @@ package enum IceCredentialMaker {
 
     /// `count` characters of 6 random bits each; nil without randomness.
     static func randomText(_ count: Int) -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: count)
-        guard rh_random(&bytes, count) else { return nil }
-        return bytes.map { alphabet[Int($0 & 63)] }
+        Secrets.randomBytes(count)?.map { alphabet[Int($0 & 63)] }
     }
 
     /// The local ufrag of a USERNAME as a number; nil when it isn't one of ours by its form.

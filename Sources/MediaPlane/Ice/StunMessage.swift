@@ -1,6 +1,5 @@
-// STUN messages (RFC 8489) as ICE uses them (RFC 8445): reading. SPDX-License-Identifier: Apache-2.0
-
-import CDTLS
+// STUN messages (RFC 8489) as ICE uses them (RFC 8445): reading.
+// SPDX-License-Identifier: Apache-2.0
 
 /// One received STUN message. Holds numbers and ranges into the bytes it was read from.
 package struct StunMessage: Sendable {
@@ -162,16 +161,6 @@ enum StunAttribute {
     /// Comprehension-required by number, but of no meaning for a binding: MAPPED-ADDRESS, REALM,
     /// NONCE, UNKNOWN-ATTRIBUTES, MESSAGE-INTEGRITY-SHA256 beside MESSAGE-INTEGRITY.
     static let harmless: [UInt16] = [0x0001, 0x0014, 0x0015, unknownAttributes, 0x001c]
-}
-
-/// HMAC-SHA1 (RFC 2104).
-enum HmacSha1 {
-    /// 20 bytes; empty when OpenSSL refuses.
-    static func code(of bytes: [UInt8], key: [UInt8]) -> [UInt8] {
-        var code = [UInt8](repeating: 0, count: 20)
-        let isMade = rh_hmac_sha1(key, key.count, bytes, bytes.count, &code)
-        return isMade ? code : []
-    }
 }
 
 /// CRC-32 (ITU V.42), as FINGERPRINT uses it.

@@ -1,7 +1,8 @@
-// When to ask a publisher for a keyframe (RFC 4585 section 6.3.1). SPDX-License-Identifier: Apache-2.0
+// When to ask a publisher for a keyframe (RFC 4585 section 6.3.1).
+// SPDX-License-Identifier: Apache-2.0
 
-/// One encoding's requests, from every subscriber on every worker, made into few: the first goes out
-/// at once, the next not before `intervalUs`, again while slots wait and none came. 40 bytes.
+/// One encoding's requests, from every subscriber on every worker, made into few: the first goes
+/// out at once, the next not before `intervalUs`, again while slots wait and none came. 40 bytes.
 package struct KeyframePolicy: Sendable {
     /// A keyframe costs the publisher several pictures' worth of bits.
     package static let intervalUs: UInt64 = 400_000

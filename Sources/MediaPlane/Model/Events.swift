@@ -45,7 +45,7 @@ public enum MediaEvent: Sendable {
     case slotLayer(ParticipantID, SlotID, layer: String?, bitrate: Int)
     /// What the participant can receive; at most twice a second.
     case estimate(ParticipantID, bitsPerSecond: Int, lossFraction: Double)
-    /// Loud sources only, at most five times a second a worker. 0 dBov is the loudest, -127 silence.
+    /// Loud sources only, at most five times a second a worker. 0 dBov is the loudest.
     case audioLevels([AudioLevel])
 
     /// State changes are never dropped; the rest may be when nobody reads.

@@ -1,4 +1,5 @@
-// Numbers about workers and participants, for metrics and people. SPDX-License-Identifier: Apache-2.0
+// Numbers about workers and participants, for metrics and people.
+// SPDX-License-Identifier: Apache-2.0
 
 /// Counters of one worker since its start. Each is exact on its own.
 public struct WorkerCounters: Sendable, Equatable {

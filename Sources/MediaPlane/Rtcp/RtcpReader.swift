@@ -222,7 +222,9 @@ enum TransportFeedbackReader {
                 guard run > 0 else { return nil }
                 symbols += repeatElement(UInt8(chunk >> 13 & 3), count: min(run, left))
             } else if chunk >> 14 & 1 == 0 {
-                for bit in 0..<min(14, left) { symbols.append(UInt8(chunk >> UInt16(13 - bit) & 1)) }
+                for bit in 0..<min(14, left) {
+                    symbols.append(UInt8(chunk >> UInt16(13 - bit) & 1))
+                }
             } else {
                 for pair in 0..<min(7, left) {
                     symbols.append(UInt8(chunk >> UInt16(12 - 2 * pair) & 3))

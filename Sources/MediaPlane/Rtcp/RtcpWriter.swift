@@ -50,7 +50,7 @@ package struct RtcpWriter: Sendable {
         bytes.append(number32: block.delaySinceLastSenderReport)
     }
 
-    /// SDES with CNAME alone (RFC 3550 section 6.5), 31 chunks at most; a name of 255 bytes at most.
+    /// SDES with CNAME alone (RFC 3550 section 6.5), 31 chunks at most, 255 bytes a name.
     package mutating func addSourceNames(_ names: [RtcpPacket.SourceName]) {
         let start = begin(RtcpType.sourceDescription, count: UInt8(names.count))
         for name in names {

@@ -18,8 +18,8 @@ package struct AudioMeter: Sendable {
     }
 }
 
-/// Ranks speakers over several workers: smooths their levels and names a dominant one that keeps its
-/// place against short noises. Keys are whatever the owner calls its speakers.
+/// Ranks speakers over several workers: smooths their levels and names a dominant one that keeps
+/// its place against short noises. Keys are whatever the owner calls its speakers.
 public struct SpeakerRanking<Key: Hashable & Sendable>: Sendable {
     /// Another speaker must be louder for so long, in updates (five a second).
     static var patience: Int { 3 }

@@ -51,8 +51,8 @@ public struct MediaParticipant: Sendable {
         await owner.remap(changes, of: id)
     }
 
-    /// Makes new local credentials (RFC 8839 section 4.4.1.1.1); the former ones stay valid for 30 s.
-    /// Media goes on over the selected pair.
+    /// Makes new local credentials (RFC 8839 section 4.4.1.1.1); the former ones stay valid for
+    /// 30 s. Media goes on over the selected pair.
     public func requestIceRestart() async -> IceCredentials {
         await owner.restartIce(of: id)
     }

@@ -1,6 +1,5 @@
 // The worker: an actor on a libuv loop's thread. SPDX-License-Identifier: Apache-2.0
 
-import CDTLS
 import CRouter
 import Glibc
 import Logging
@@ -194,9 +193,8 @@ actor Worker {
         _ configuration: ParticipantConfiguration
     ) throws(MediaError) -> MediaParticipant {
         guard !isClosed else { throw .stale }
-        var random = [UInt8](repeating: 0, count: 4)
         guard let ice = IceCredentialMaker.make(worker: index),
-            let cname = IceCredentialMaker.randomText(16), rh_random(&random, 4)
+            let cname = IceCredentialMaker.randomText(16), let random = Secrets.randomBytes(4)
         else { throw .cryptography("no randomness") }
         var handle: rh_peer_id = 0
         guard rh_peer_create(core, &handle) == RH_OK else {
@@ -205,10 +203,9 @@ actor Worker {
         let now = nowUs
         let id = ParticipantID(worker: index, handle: handle)
         let name = String(decoding: cname, as: UTF8.self)
-        peers[handle] = Peer(
-            id: id, label: configuration.label, cname: name,
-            localSSRC: max(1, random.span.number32(at: 0)),
-            ice: IceLiteAgent(local: ice, nowUs: now), nowUs: now)
+        let names = Peer.Names(
+            cname: name, localSSRC: max(1, random.span.number32(at: 0)), ice: ice)
+        peers[handle] = Peer(id: id, label: configuration.label, names: names, nowUs: now)
         peersByUfrag[IceCredentialMaker.key(ice.ufrag)] = handle
         executor.participants.add(1, ordering: .relaxed)
         return MediaParticipant(

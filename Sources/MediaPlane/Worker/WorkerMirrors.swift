@@ -1,4 +1,5 @@
-// Tracks that are received on one worker and subscribed on another. SPDX-License-Identifier: Apache-2.0
+// Tracks that are received on one worker and subscribed on another.
+// SPDX-License-Identifier: Apache-2.0
 
 import CRouter
 

@@ -1,4 +1,5 @@
-// The workers of a process: one thread, one loop, one UDP port each. SPDX-License-Identifier: Apache-2.0
+// The workers of a process: one thread, one loop, one UDP port each.
+// SPDX-License-Identifier: Apache-2.0
 
 public import Logging
 import Synchronization

@@ -8,8 +8,8 @@ extension Worker {
     /// A slot that sent nothing for so long says nothing: RFC 3550 section 6.4.
     private static let silenceUs: UInt64 = 10_000_000
 
-    /// The periodic compound packets: reception blocks about the peer's sources, a sender report for
-    /// each active slot, and names.
+    /// The periodic compound packets: reception blocks about the peer's sources, a sender report
+    /// for each active slot, and names.
     func report(to peer: Peer, nowUs: UInt64) {
         guard peer.canSend else { return }
         var blocks = receptionBlocks(of: peer, nowUs: nowUs)[...]

@@ -40,15 +40,19 @@ final class Peer {
         var encoding: Int
     }
 
-    init(
-        id: ParticipantID, label: String, cname: String, localSSRC: UInt32, ice: IceLiteAgent,
-        nowUs: UInt64
-    ) {
+    /// Drawn at random when the participant is made.
+    struct Names {
+        var cname: String
+        var localSSRC: UInt32
+        var ice: IceCredentials
+    }
+
+    init(id: ParticipantID, label: String, names: Names, nowUs: UInt64) {
         self.id = id
         self.label = label
-        self.cname = cname
-        self.localSSRC = localSSRC
-        self.ice = ice
+        cname = names.cname
+        localSSRC = names.localSSRC
+        ice = IceLiteAgent(local: names.ice, nowUs: nowUs)
         nextReportUs = nowUs + 500_000 + UInt64(localSSRC % 500_000)
     }
 

@@ -191,7 +191,8 @@ extension Worker {
     private func hasChanged(_ layers: [LayerReport], from former: [LayerReport]) -> Bool {
         guard layers.count == former.count else { return true }
         return zip(layers, former).contains { new, old in
-            new.isLive != old.isLive || abs(new.bitrate - old.bitrate) > max(old.bitrate / 4, 20_000)
+            new.isLive != old.isLive
+                || abs(new.bitrate - old.bitrate) > max(old.bitrate / 4, 20_000)
         }
     }
 }

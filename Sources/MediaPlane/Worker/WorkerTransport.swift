@@ -77,7 +77,8 @@ extension Worker {
     func apply(_ negotiated: TransportDescription, to id: ParticipantID) throws(MediaError) {
         guard let peer = peer(id) else { throw .stale }
         let remote = negotiated.remote
-        guard (4...256).contains(remote.ufrag.utf8.count), (22...256).contains(remote.pwd.utf8.count)
+        guard (4...256).contains(remote.ufrag.utf8.count),
+            (22...256).contains(remote.pwd.utf8.count)
         else { throw .invalid("ICE credentials (RFC 8839 section 5.4)") }
         guard !negotiated.fingerprints.isEmpty else { throw .invalid("no usable fingerprint") }
         var ids = rh_extension_ids(negotiated.extensions)

@@ -138,7 +138,9 @@ public final class EndJournal: Sendable {
 
     /// A meeting lives here from now on.
     public func markOpen(_ meetingID: String, host: String) {
-        add(.open, meetingID, host: host) { $0.open[meetingID] == nil && $0.ended[meetingID] == nil }
+        add(.open, meetingID, host: host) { state in
+            state.open[meetingID] == nil && state.ended[meetingID] == nil
+        }
     }
 
     /// A meeting has ended. `isEnded` is true at once; `flush` waits for the disk.

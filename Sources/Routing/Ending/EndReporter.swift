@@ -36,7 +36,9 @@ actor EndReporter {
         await withTaskGroup(of: (String, Result<Int, any Error>).self) { group in
             for meetingID in due {
                 group.addTask {
-                    do { return (meetingID, .success(try await service.end(meetingID: meetingID))) } catch {
+                    do {
+                        return (meetingID, .success(try await service.end(meetingID: meetingID)))
+                    } catch {
                         return (meetingID, .failure(error))
                     }
                 }
@@ -46,8 +48,7 @@ actor EndReporter {
     }
 
     private func note(_ result: Result<Int, any Error>, of meetingID: String) {
-        // 404 and 410: it has ended already.
-        if case .success(let status) = result, 200..<300 ~= status || status == 404 || status == 410 {
+        if case .success(let status) = result, Self.isAccepted(status) {
             schedule.succeeded(meetingID)
             journal.markAccepted(meetingID)
             return
@@ -64,5 +65,8 @@ actor EndReporter {
             metadata: ["meeting": "\(meetingID)", "answer": "\(text)"])
     }
 
-    var waitingCount: Int { schedule.count }
+    /// 404 and 410: it has ended already.
+    private static func isAccepted(_ status: Int) -> Bool {
+        200..<300 ~= status || status == 404 || status == 410
+    }
 }

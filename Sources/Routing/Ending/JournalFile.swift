@@ -105,7 +105,8 @@ struct JournalFile: ~Copyable {
     private static func syncFolder(of path: String) throws(JournalError) {
         let parent = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
         let folder = parent.isEmpty ? "." : parent.joined(separator: "/")
-        let descriptor = Glibc.open(folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC
+        let descriptor = Glibc.open(folder.isEmpty ? "/" : folder, flags)
         if descriptor < 0 { throw failure(folder, "opening") }
         defer { Glibc.close(descriptor) }
         guard fsync(descriptor) == 0 else { throw failure(folder, "syncing") }

@@ -26,7 +26,9 @@ package final class NodeCore: Sendable {
 
     var limits: RoutingLimits { configuration.limits }
 
-    package init(_ parts: RoutingParts, _ configuration: RoutingConfiguration) throws(JournalError) {
+    package init(
+        _ parts: RoutingParts, _ configuration: RoutingConfiguration
+    ) throws(JournalError) {
         self.configuration = configuration
         clock = parts.clock
         tickets = parts.tickets

@@ -85,7 +85,9 @@ public final class RoutingNode: Service {
     private func work() async {
         await withTaskGroup { group in
             let core = self.core
-            group.addTask { await Self.forever(every: Self.tickInterval, core) { await core.tick() } }
+            group.addTask {
+                await Self.forever(every: Self.tickInterval, core) { await core.tick() }
+            }
             group.addTask {
                 await Self.forever(every: .milliseconds(250), core) { await core.reporter.report() }
             }

@@ -40,7 +40,7 @@ struct SocketSession {
         } catch {
             node.metrics.received("invalid")
             guard error.isFatal else {
-                fail(error.message, "malformed")
+                fail(error.message, "malformed", meetingID: Self.meetingID(in: text))
                 return true
             }
             return refuse(error.message, error.kind.rawValue)
@@ -55,10 +55,24 @@ struct SocketSession {
         await meeting?.socketClosed(id)
     }
 
+    /// The meeting_id of an ERROR about a packet that had none.
+    private static let noMeeting = "unknown"
+
+    /// The meeting that a packet which is wrong otherwise belongs to.
+    private static func meetingID(in text: String) -> String? {
+        var text = text
+        text.makeContiguousUTF8()
+        guard case .object(let members) = try? JSONValue.parse(text.utf8.span),
+            case .string(let id) = members["meeting_id"],
+            1...PacketLimits.idBytesMax ~= id.utf8.count
+        else { return nil }
+        return id
+    }
+
     /// ERROR, and the socket stays open.
     private func fail(_ message: String, _ reason: String, meetingID: String? = nil) {
         node.metrics.refused(reason)
-        let id = meetingID ?? meeting?.id ?? ""
+        let id = meetingID ?? meeting?.id ?? Self.noMeeting
         node.metrics.sent("ERROR")
         socket.send(Packet(id, .error(message: message)).text)
     }

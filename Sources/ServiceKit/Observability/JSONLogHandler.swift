@@ -26,7 +26,7 @@ public struct JSONLogHandler: LogHandler {
         if let given = event.metadata { fields.merge(given) { $1 } }
         if let error = event.error { fields["error"] = .string("\(error)") }
         let line = Line(
-            time: Date.now.formatted(.iso8601.time(includingFractionalSeconds: true)),
+            time: Date.now.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)),
             level: event.level.rawValue, logger: label, message: event.message.description,
             fields: fields.mapValues(\.description))
         guard var data = try? JSONEncoder.sorted.encode(line) else { return }

@@ -97,7 +97,10 @@ export class Meeting extends Emitter {
     const created = this.#created;
     this.#created = null;
     const fresh = created && ticketSecondsLeft(created.ticket) > TICKET_MARGIN_S;
-    const grant = fresh ? created : await this.#api.joinMeeting(this.meetingId);
+    const joined = this.#api.joinMeeting(this.meetingId);
+    // Who has just created the meeting has a ticket: the call then only counts them in.
+    if (fresh) joined.catch(() => {});
+    const grant = fresh ? created : await joined;
     const first = fresh
       ? { content_type: "INIT", host: this.account.accountId, ticket: grant.ticket }
       : { content_type: "JOIN", account_id: this.account.accountId, ticket: grant.ticket };
@@ -143,7 +146,7 @@ export class Meeting extends Emitter {
     }));
     peer.on("failed", mine((error) => {
       this.emit("error", { where: "peer", message: error.message });
-      this.#rejoin();
+      this.#rejoinForMedia();
     }));
     peer.publish({
       micTrack: this.media.micTrack,
@@ -153,8 +156,15 @@ export class Meeting extends Emitter {
     if (this.media.screenTrack) peer.setScreen(this.media.screenTrack);
   }
 
-  /** Starts again from a new ticket: the session is gone, or no way leads to the node. */
+  /** Starts again from a new ticket: the session is gone. */
   #rejoin() {
+    if (!this.#active) return;
+    if (this.#wasLive) this.#setState("reconnecting");
+    this.#enterAgain();
+  }
+
+  /** Starts again because media can't get through; not for ever. */
+  #rejoinForMedia() {
     if (!this.#active) return;
     if (this.#wasLive) this.#setState("reconnecting");
     this.#rejoins += 1;
@@ -231,7 +241,7 @@ export class Meeting extends Emitter {
   /** The node can't answer our offer: start again, a few times. */
   offerRefused(message) {
     this.emit("error", { where: "offer", message });
-    this.#rejoin();
+    this.#rejoinForMedia();
   }
 
   /** Somebody waits to be let in (only a host is told). */
@@ -426,7 +436,8 @@ export class Meeting extends Emitter {
   /** Tells the node about microphone and camera where that changed. */
   #tellMutes() {
     if (this.state !== "live") return;
-    const now = { audio: !this.media.micOn, video: !this.media.cameraOn };
+    const { local } = this.roster.get(this.account.accountId);
+    const now = { audio: !local.microphone, video: !local.camera };
     for (const [kind, muted] of Object.entries(now)) {
       if ((this.#sentMutes.get(kind) ?? false) === muted) continue;
       this.#sentMutes.set(kind, muted);

@@ -109,18 +109,21 @@ export function describeDenial(reason) {
 
 const MEDIA = {
   NotAllowedError: (device) => `The browser may not use your ${device}. Allow it at the address `
-    + "bar (the camera symbol or site settings), then try again. You can join without it.",
-  NotFoundError: (device) => `No ${device} was found. Connect one, or join without it.`,
+    + "bar (the camera symbol or site settings), then try again.",
+  NotFoundError: (device) => `No ${device} was found. Connect one and try again.`,
   NotReadableError: (device) => `Your ${device} is in use by another program. Close that program `
-    + "and try again, or join without it.",
+    + "and try again.",
   OverconstrainedError: (device) => `The chosen ${device} is gone. Choose another one.`,
   InsecureContext: (device) => `Browsers give the ${device} only to secure pages. Open this page `
     + "with https://, or on the machine itself as http://localhost.",
 };
 
-/** What to tell a person whose camera or microphone did not open. device: camera, microphone. */
+/**
+ * What to tell a person whose devices did not open.
+ * device: "camera", "microphone" or "camera and microphone"
+ */
 export function describeMediaError(error, device) {
   const name = error?.name === "SecurityError" ? "NotAllowedError" : error?.name;
   const known = MEDIA[name] ?? null;
-  return known ? known(device) : `Your ${device} could not be opened. You can join without it.`;
+  return known ? known(device) : `Your ${device} could not be opened.`;
 }

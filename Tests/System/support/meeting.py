@@ -24,7 +24,7 @@ class Client:
         self.users: list[str] = []
         self.session = ""
         self.close_code: int | None = None
-        self.invalid: AssertionError | None = None
+        self.invalid: Exception | None = None
         self.news = asyncio.Condition()
         self.seen = 0
         self.reader = asyncio.create_task(self._read())
@@ -52,7 +52,7 @@ class Client:
                 packet = json.loads(text)
                 try:
                     schema.check(packet)
-                except AssertionError as problem:
+                except Exception as problem:  # raised by the next expect, not lost in a task
                     self.invalid = self.invalid or problem
                 self._learn(packet)
                 async with self.news:

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -14,10 +15,17 @@ import httpx
 from support import namespace
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-BINARY = ROOT / ".build/release/roundhouse"
+BINARY = pathlib.Path(os.environ.get("ROUNDHOUSE_BINARY", ROOT / ".build/release/roundhouse"))
 READY = "Roundhouse is ready: "
 START_SECONDS = 30
 STOP_SECONDS = 20
+
+
+def free_udp_port() -> int:
+    """A UDP port that nothing uses now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Process:

@@ -1,5 +1,5 @@
 // The icons: strokes on a 24 × 24 grid, drawn for this application.
-// SPDX-License-Identifier: Apache-2
+// SPDX-License-Identifier: Apache-2.0
 
 import { svg } from "./dom.js";
 

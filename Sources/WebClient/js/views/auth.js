@@ -82,6 +82,7 @@ function complaint(form, kind) {
 class AuthForms {
   error = notice("auth-error");
   forms = { signin: signInForm(), signup: signUpForm() };
+  panels = {};
   tabs = {};
   #app;
 
@@ -89,10 +90,12 @@ class AuthForms {
     this.#app = app;
     for (const [kind, label] of [["signin", "Sign in"], ["signup", "Sign up"]]) {
       this.tabs[kind] = h("button", {
-        type: "button", role: "tab", id: `tab-${kind}`, "aria-controls": `${kind}-form`,
+        type: "button", role: "tab", id: `tab-${kind}`, "aria-controls": `${kind}-panel`,
         onclick: () => this.show(kind),
       }, label);
-      this.forms[kind].setAttribute("role", "tabpanel");
+      this.panels[kind] = h("div", {
+        id: `${kind}-panel`, role: "tabpanel", "aria-labelledby": `tab-${kind}`,
+      }, this.forms[kind]);
       this.forms[kind].addEventListener("submit", (event) => {
         event.preventDefault();
         this.#submit(kind);
@@ -101,9 +104,9 @@ class AuthForms {
   }
 
   show(kind, focus = true) {
-    for (const [name, form] of Object.entries(this.forms)) {
+    for (const [name, panel] of Object.entries(this.panels)) {
       const chosen = name === kind;
-      form.hidden = !chosen;
+      panel.hidden = !chosen;
       this.tabs[name].setAttribute("aria-selected", String(chosen));
       this.tabs[name].tabIndex = chosen ? 0 : -1;
     }
@@ -113,7 +116,7 @@ class AuthForms {
 
   onTabKey(event) {
     if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    const next = this.forms.signin.hidden ? "signin" : "signup";
+    const next = this.panels.signin.hidden ? "signin" : "signup";
     this.show(next, false);
     this.tabs[next].focus();
   }
@@ -172,7 +175,7 @@ export function authView(app, meetingId) {
             + "see each other."),
         roundhouse()),
       h("section", { class: "card auth-card", "aria-label": "Your account" }, tabs,
-        forms.error.element, forms.forms.signin, forms.forms.signup)));
+        forms.error.element, forms.panels.signin, forms.panels.signup)));
   forms.show(kind, false);
   return {
     element,

@@ -27,8 +27,10 @@ export function endedView(app, meeting, onAgain) {
   const text = HINTS[state] ?? (endReason === TITLES[state] ? "" : endReason);
   const element = h("div", { class: "page over" }, header(app),
     h("main", {
-      class: "over-main", id: `meeting-${state}`, dataset: { reason: endReason }, role: "alert",
-    }, h("div", { class: "over-art" }, roundhouse()), h("h1", {}, TITLES[state]),
-    text ? h("p", { class: "lead" }, text) : null, h("div", { class: "row" }, again, home)));
+      class: "over-main", id: `meeting-${state}`, dataset: { reason: endReason },
+    }, h("div", { class: "over-art" }, roundhouse()),
+    h("div", { class: "over-words", role: "alert" }, h("h1", {}, TITLES[state]),
+      text ? h("p", { class: "lead" }, text) : null),
+    h("div", { class: "row" }, again, home)));
   return { element, focus: () => (again ?? home).focus() };
 }

@@ -30,6 +30,16 @@ function fill(element, entries, chosen, emptyText) {
   element.disabled = entries.length === 0;
 }
 
+/** What is wrong with the devices, in one text; "" when nothing is. */
+function deviceComplaint({ cameraError, micError }) {
+  const both = cameraError && micError && cameraError.name === micError.name;
+  const texts = both
+    ? [describeMediaError(cameraError, "camera and microphone")]
+    : [cameraError && describeMediaError(cameraError, "camera"),
+      micError && describeMediaError(micError, "microphone")].filter(Boolean);
+  return texts.length > 0 ? [...texts, "You can join without."].join(" ") : "";
+}
+
 export class Lobby {
   #app;
   #media;
@@ -165,10 +175,7 @@ export class Lobby {
     this.#mic.setAttribute("aria-pressed", String(!media.micOn));
     this.#camera.setAttribute("aria-pressed", String(!media.cameraOn));
     this.#renderDevices();
-    this.#deviceError.show([
-      media.cameraError ? describeMediaError(media.cameraError, "camera") : "",
-      media.micError ? describeMediaError(media.micError, "microphone") : "",
-    ].filter(Boolean).join(" "));
+    this.#deviceError.show(deviceComplaint(media));
   }
 
   #renderDevices() {

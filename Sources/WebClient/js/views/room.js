@@ -12,6 +12,9 @@ import { ChatPanel, PeoplePanel } from "./panels.js";
 import { bindKeys, openHelp } from "./shortcuts.js";
 import { Stage } from "./stage.js";
 
+/** Share of lost packets from which the person is told. */
+const LOSS_SHOWN = 0.08;
+
 function control(id, name, label, extra = {}) {
   return iconButton({ id, name, label, className: "control", ...extra });
 }
@@ -85,7 +88,7 @@ export class Room {
       this.#topBar(), this.#banner,
       h("div", { class: "meeting-body" }, h("main", { class: "meeting-main" }, this.#stage.element,
         this.#audio.blocked), this.#people.element, this.#chat.element),
-      h("div", { class: "controls", role: "toolbar", "aria-label": "Meeting controls" },
+      h("footer", { class: "controls", "aria-label": "Meeting controls" },
         h("div", { class: "controls-side" }),
         h("div", { class: "controls-main" }, b.mic, b.camera, b.share, b.hand,
           popup(b.react, this.#reactMenu()), popup(b.more, this.#moreMenu()),
@@ -100,6 +103,7 @@ export class Room {
       "aria-label": "Copy the meeting’s link", onclick: () => this.#copy(),
     }, h("span", { class: "code" }, this.#meeting.meetingId), icon("link", 18));
     return h("header", { class: "meeting-top" }, h("span", { class: "brand small" }, mark(24)),
+      h("h1", { class: "visually-hidden" }, `Meeting ${this.#meeting.meetingId}`),
       copy, this.#stage.pager, this.#elapsed);
   }
 
@@ -201,11 +205,11 @@ export class Room {
 
   #wire() {
     const meeting = this.#meeting;
-    let micError = null;
-    let cameraError = null;
+    let { micError, cameraError } = this.#media;
     this.#scope.add(
       meeting.on("state", () => this.#update()),
       meeting.on("connection", () => this.#showBanner()),
+      meeting.on("quality", () => this.#showBanner()),
       meeting.on("people", () => this.#update()),
       meeting.on("feeds", () => { this.#stage.schedule(); this.#audio.update(); }),
       meeting.on("speakers", (news) => this.#stage.speakers(news)),
@@ -286,7 +290,7 @@ export class Room {
   }
 
   #showBanner() {
-    const { state, peer } = this.#meeting;
+    const { state, peer, quality } = this.#meeting;
     const media = peer?.pc.connectionState;
     let text = "";
     if (state === "reconnecting") {
@@ -297,6 +301,8 @@ export class Room {
       text = "Connecting sound and picture…";
     } else if (media === "disconnected" || media === "failed") {
       text = "Sound and picture are interrupted. Looking for another way…";
+    } else if ((quality?.loss ?? 0) > LOSS_SHOWN) {
+      text = "Your network loses data. Sound comes first; pictures may be coarse.";
     }
     this.#banner.hidden = !text;
     if (this.#banner.textContent !== text) this.#banner.textContent = text;

@@ -1,0 +1,160 @@
+/* The path: one packet to every slot that carries it. SPDX-License-Identifier: Apache-2.0 */
+#include "forward/forward.h"
+
+#include "forward/outgoing.h"
+#include "wire/assert.h"
+
+/* ---- Where the packet goes in one slot's stream ------------------------------------------------------ */
+
+/* What is known for a switch of slot to (track, encoding). */
+static struct rh_rewrite_source switch_source(
+    const struct rh_slot *slot, const struct rh_track *track, const struct rh_forward_job *job)
+{
+    const struct rh_encoding *to = &track->encodings[job->encoding];
+    struct rh_rewrite_source source = {
+        .seq64 = job->buffer->seq64, .arrival_us = job->buffer->arrival_us,
+        .clock_rate = track->config.clock_rate,
+        .step = track->config.clock_rate / (track->config.kind == RH_AUDIO ? 50 : 30)};
+    if (source.step == 0)
+        source.step = 1;
+    if (slot->from_track != track->id)
+        return source;
+    const struct rh_encoding *from = &track->encodings[slot->from_encoding];
+    source.from = (struct rh_clock_point){from->report_ntp, from->report_rtp, from->has_report};
+    source.to = (struct rh_clock_point){to->report_ntp, to->report_rtp, to->has_report};
+    return source;
+}
+
+/* Remembers the run that begins, for late packets and resends. */
+static void begin_run(struct rh_slot *slot, const struct rh_track *track, uint8_t encoding)
+{
+    const struct rh_rewrite_run *run = &slot->rewrite.run;
+    rh_runs_begin(&slot->runs, &(struct rh_run){
+        .first_out_seq64 = run->first_out_seq64, .first_in_seq64 = run->first_in_seq64,
+        .track = track->id, .timestamp_offset = run->timestamp_offset,
+        .picture_id_offset = run->picture_id_offset, .tl0_offset = run->tl0_offset,
+        .encoding = encoding, .payload_type = slot->payload_type});
+}
+
+/* Decides about the newest packet of an encoding. Returns false when the slot does not send it. */
+static bool place_newest(
+    struct rh_media *media, struct rh_slot *slot, struct rh_track *track,
+    const struct rh_forward_job *job, struct rh_outgoing *outgoing)
+{
+    const struct rh_buffer *buffer = job->buffer;
+    struct rh_select_decision decision =
+        rh_select_decide(&slot->select, job->encoding, &buffer->packet);
+    struct rh_rewritten out;
+    switch (decision.action) {
+    case RH_SELECT_FORWARD:
+        out = rh_rewrite_forward(
+            &slot->rewrite, &buffer->packet, buffer->seq64, buffer->arrival_us);
+        break;
+    case RH_SELECT_SWITCH: {
+        struct rh_rewrite_source source = switch_source(slot, track, job);
+        out = rh_rewrite_switch(&slot->rewrite, &buffer->packet, &source);
+        slot->from_track = track->id;
+        slot->from_encoding = job->encoding;
+        begin_run(slot, track, job->encoding);
+        rh_media_note_layers(media, slot);
+        rh_media_tell_switched(media, slot);
+        break;
+    }
+    case RH_SELECT_DROP:
+        rh_rewrite_drop(&slot->rewrite, &buffer->packet, buffer->seq64);
+        begin_run(slot, track, job->encoding);
+        return false;
+    default:
+        if (rh_select_awaited(&slot->select) == job->encoding)
+            rh_media_want_keyframe(media, track, job->encoding, outgoing->now_us, false);
+        return false;
+    }
+    outgoing->run = slot->rewrite.run;
+    outgoing->seq64 = out.seq64;
+    outgoing->timestamp = out.timestamp;
+    outgoing->payload_type = slot->payload_type;
+    outgoing->marker = decision.marker;
+    return true;
+}
+
+/* Finds the place that was left open for a late packet. */
+static bool place_late(
+    const struct rh_slot *slot, const struct rh_track *track, const struct rh_forward_job *job,
+    struct rh_outgoing *outgoing)
+{
+    const struct rh_packet *packet = &job->buffer->packet;
+    struct rh_select_decision decision = rh_select_decide_late(&slot->select, packet);
+    if (decision.action != RH_SELECT_FORWARD)
+        return false;
+    struct rh_run like = {.track = track->id, .encoding = job->encoding};
+    struct rh_run_place place = rh_runs_find_in(
+        &slot->runs, &like, job->buffer->seq64, slot->rewrite.highest_out_seq64 + 1);
+    if (place.run == NULL)
+        return false;
+    rh_outgoing_of_run(outgoing, place.run, place.seq64, packet);
+    outgoing->marker = decision.marker;
+    return true;
+}
+
+/* ---- The walk -------------------------------------------------------------------------------------------- */
+
+static void forward_to_slot(
+    struct rh_forwarder *forwarder, rh_subscription entry, const struct rh_forward_job *job,
+    uint64_t now_us)
+{
+    struct rh_media *media = &forwarder->media;
+    struct rh_slot *slot = &media->slots[rh_subscription_slot(entry)];
+    struct rh_track *track = &media->tracks[job->track_index];
+    struct rh_peer *peer = &media->peers[slot->peer_index];
+    struct rh_outgoing outgoing = {.buffer = job->buffer, .now_us = now_us};
+    bool is_carried = rh_subscription_carried(entry) == job->encoding;
+    if (job->late) {
+        if (!is_carried || !place_late(slot, track, job, &outgoing))
+            return;
+    } else if (!place_newest(media, slot, track, job, &outgoing)) {
+        return;
+    }
+    rh_outgoing_write(forwarder, peer, slot, &outgoing);
+}
+
+static void relay(struct rh_media *media, struct rh_forward_job *job)
+{
+    const struct rh_track *track = &media->tracks[job->track_index];
+    job->branched = true;
+    for (uint64_t left = track->branch_mask; left != 0; left &= left - 1) {
+        uint32_t worker = (uint32_t)__builtin_ctzll(left);
+        bool put = rh_relay_put(
+            media->relays_out[worker], track->mirrors[worker], job->encoding, job->buffer);
+        media->relays_filled |= 1ull << worker;
+        if (put)
+            RH_COUNT(media, relayed_packets, 1);
+        else
+            RH_COUNT(media, relay_full, 1);
+    }
+}
+
+enum rh_result rh_forward(
+    struct rh_forwarder *forwarder, struct rh_forward_job *job, uint64_t now_us)
+{
+    struct rh_media *media = &forwarder->media;
+    const struct rh_track *track = &media->tracks[job->track_index];
+    if (!job->branched)
+        relay(media, job);
+    while (job->chunk != RH_NO_INDEX) {
+        const struct rh_subscription_chunk *chunk = &media->subscriptions.chunks[job->chunk];
+        uint32_t filled = job->chunk == track->subscriptions.first_chunk
+            ? rh_subscriptions_first_count(&track->subscriptions) : RH_SUBSCRIPTIONS_PER_CHUNK;
+        for (; job->entry < filled; job->entry++) {
+            rh_subscription entry = chunk->entries[job->entry];
+            if (rh_subscription_carried(entry) != job->encoding
+                && rh_subscription_awaited(entry) != job->encoding)
+                continue;
+            if (rh_sendqueue_reserve(&forwarder->queue) == NULL)
+                return RH_FULL;
+            forward_to_slot(forwarder, entry, job, now_us);
+        }
+        job->chunk = chunk->next;
+        job->entry = 0;
+    }
+    return RH_OK;
+}

@@ -1,0 +1,54 @@
+/* The forwarder's life, and datagrams that are not RTP. SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "forward/forward.h"
+
+enum rh_result rh_forwarder_init(
+    struct rh_forwarder *forwarder, const struct rh_media_sizes *sizes)
+{
+    *forwarder = (struct rh_forwarder){0};
+    if (!rh_sendqueue_init(&forwarder->queue))
+        return RH_SYSTEM;
+    enum rh_result result = rh_media_init(&forwarder->media, sizes);
+    if (result != RH_OK)
+        rh_sendqueue_deinit(&forwarder->queue);
+    return result;
+}
+
+void rh_forwarder_deinit(struct rh_forwarder *forwarder)
+{
+    rh_media_deinit(&forwarder->media);
+    rh_sendqueue_deinit(&forwarder->queue);
+}
+
+enum rh_result rh_send_rtcp(
+    struct rh_forwarder *forwarder, rh_peer_id id, const uint8_t *bytes, size_t size)
+{
+    struct rh_peer *peer = rh_media_peer(&forwarder->media, id);
+    if (peer == NULL || !rh_peer_is_reachable(peer))
+        return RH_STALE;
+    if (size < 8 || size + RH_SRTCP_OVERHEAD_MAX > RH_PACKET_BYTES_MAX)
+        return RH_MALFORMED;
+    uint8_t *place = rh_sendqueue_reserve(&forwarder->queue);
+    if (place == NULL)
+        return RH_FULL;
+    size_t written = rh_srtp_protect_rtcp(&peer->send, bytes, size, place);
+    if (written == 0)
+        return RH_STALE;
+    rh_sendqueue_commit(
+        &forwarder->queue, written, &peer->selected, (uint32_t)(peer - forwarder->media.peers));
+    return RH_OK;
+}
+
+enum rh_result rh_send_plain(
+    struct rh_forwarder *forwarder, const struct rh_address *to, const uint8_t *bytes, size_t size)
+{
+    if (size == 0 || size > RH_PACKET_BYTES_MAX || (to->family != 4 && to->family != 6))
+        return RH_MALFORMED;
+    uint8_t *place = rh_sendqueue_reserve(&forwarder->queue);
+    if (place == NULL)
+        return RH_FULL;
+    memcpy(place, bytes, size);
+    rh_sendqueue_commit(&forwarder->queue, size, to, RH_NO_INDEX);
+    return RH_OK;
+}

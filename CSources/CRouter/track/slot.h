@@ -1,0 +1,48 @@
+/* One outgoing RTP stream of a peer. SPDX-License-Identifier: Apache-2.0 */
+#ifndef RH_TRACK_SLOT_H
+#define RH_TRACK_SLOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "limits.h"
+#include "rh_router.h"
+#include "select/rewrite.h"
+#include "select/select.h"
+#include "track/runs.h"
+
+/* A resend that was made: not again within a round trip. */
+struct rh_resend_mark {
+    uint32_t at_ms; /* of the worker's clock, modulo 2^32 */
+    uint16_t seq;
+    bool used;
+};
+
+/* Owner: struct rh_media. 1.5 KiB. */
+struct rh_slot {
+    rh_slot_id id;
+    uint32_t peer_index;
+    uint32_t previous, next; /* in the peer's list of slots; RH_NO_INDEX: end */
+    uint32_t track_index;    /* RH_NO_INDEX: unbound */
+    uint32_t position;       /* in the track's subscriptions */
+    struct rh_slot_config config;
+    struct rh_target target;
+    uint8_t mid_bytes;
+    uint8_t payload_type, rtx_payload_type;
+    uint8_t from_encoding;  /* carried before the switch to come */
+    rh_track_id from_track; /* of from_encoding; 0: none */
+    bool paused;
+    bool announce_switch; /* RH_EVENT_SWITCHED found no room */
+    struct rh_select select;
+    struct rh_rewrite rewrite;
+    struct rh_runs runs;
+    uint64_t index_base;     /* outgoing number at which the SRTP index of the current keys begins */
+    uint64_t rtx_next_seq64;
+    uint64_t rtx_index_base;
+    uint64_t sent_packets, sent_bytes, resent_packets;
+    uint64_t last_sent_us;
+    uint32_t resend_next; /* place of the oldest mark */
+    struct rh_resend_mark resends[RH_RESENDS_PER_SLOT];
+};
+
+#endif
