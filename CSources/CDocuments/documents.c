@@ -10,3 +10,12 @@ struct rh_document rh_document_openapi(void)
 {
     return (struct rh_document){openapi, sizeof openapi};
 }
+
+static const uint8_t packets[] = {
+#embed "../../API/packets.schema.json"
+};
+
+struct rh_document rh_document_packets(void)
+{
+    return (struct rh_document){packets, sizeof packets};
+}

@@ -18,8 +18,8 @@ public struct MeetingServiceConfiguration: Sendable {
     /// A hand-over to a recorder that takes longer is taken over by the next request, in seconds.
     public var recorderPendingMax = 30
     /// Calls of one account a second in the long run, and at once.
-    public var accountRate = 2.0
-    public var accountBurst = 60
+    public var accountRate = 5.0
+    public var accountBurst = 200
 
     public init() {}
 }

@@ -14,6 +14,8 @@ struct RoleRunner {
     let roles: Set<Role>
 
     func run() async throws {
+        // Databases, keys and journals are for this user alone.
+        umask(0o077)
         let logger = startObservability()
         do {
             let site = try Site(settings, roles: roles)

@@ -245,7 +245,7 @@ import Testing
             let bare = try await caller.call(.post, path, token: "token-bo")
             #expect(bare.status == 403)
             let forged = #"{"ticket":"x.y.z"}"#
-            #expect(try await caller.call(.post, path, token: "token-bo", forged).status == 400)
+            #expect(try await caller.call(.post, path, token: "token-bo", forged).status == 403)
             let proof = #"{"ticket":"\#(grant.ticket)"}"#
             #expect(try await caller.call(.post, path, token: "token-eve", proof).status == 403)
             #expect(try await caller.call(.post, path, token: "token-bo", proof).status == 202)

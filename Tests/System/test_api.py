@@ -172,7 +172,7 @@ def test_operators_endpoints(node):
         assert metrics.headers["content-type"].startswith("text/plain")
         assert "rh_" in metrics.text
         schema = client.get("/schema/packets.json").json()
-        source = json.loads((ROOT / "Sources/Signaling/packets.schema.json").read_text())
+        source = json.loads((ROOT / "API/packets.schema.json").read_text())
         assert schema == source
 
 

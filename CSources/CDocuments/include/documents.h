@@ -15,4 +15,7 @@ struct rh_document {
 /* API/openapi.yaml: the REST interface, UTF-8. */
 struct rh_document rh_document_openapi(void);
 
+/* API/packets.schema.json: the packets of the WebSocket protocol, UTF-8. */
+struct rh_document rh_document_packets(void);
+
 #endif

@@ -9,6 +9,9 @@ enum { PICTURE_ID_MASK = 0x7fff, LONG_ID = 0x8000 };
 
 static const uint64_t second_us = 1000000;
 
+/* More than 2^31 would look like a step back (3.3 hours of video). */
+enum { ADVANCE_MAX = 1 << 30 };
+
 void rh_rewrite_init(struct rh_rewrite *rewrite, uint64_t first_seq64, uint32_t first_timestamp)
 {
     RH_ASSERT(first_seq64 >= RH_SEQ64_FIRST);
@@ -27,21 +30,20 @@ static int picture_distance(const struct rh_layer_info *layer, uint16_t from, ui
     return (int16_t)(uint16_t)((uint32_t)(to - from) << 1) / 2;
 }
 
-/* Notes the highest picture numbers sent. */
-static void note_picture(struct rh_rewrite *rewrite, const struct rh_layer_info *layer)
+static void note_picture_id(struct rh_rewrite *rewrite, const struct rh_layer_info *layer)
 {
-    if (layer->picture_id >= 0) {
-        uint16_t id = (uint16_t)(layer->picture_id + rewrite->run.picture_id_offset);
-        if (!rewrite->has_picture_id || picture_distance(layer, rewrite->last_picture_id, id) > 0)
-            rewrite->last_picture_id = id;
-        rewrite->has_picture_id = true;
-    }
-    if (layer->tl0_offset != 0) {
-        uint8_t tl0 = (uint8_t)(layer->tl0_pic_idx + rewrite->run.tl0_offset);
-        if (!rewrite->has_tl0 || (int8_t)(uint8_t)(tl0 - rewrite->last_tl0) > 0)
-            rewrite->last_tl0 = tl0;
-        rewrite->has_tl0 = true;
-    }
+    uint16_t id = (uint16_t)(layer->picture_id + rewrite->run.picture_id_offset);
+    if (!rewrite->has_picture_id || picture_distance(layer, rewrite->last_picture_id, id) > 0)
+        rewrite->last_picture_id = id;
+    rewrite->has_picture_id = true;
+}
+
+static void note_tl0(struct rh_rewrite *rewrite, const struct rh_layer_info *layer)
+{
+    uint8_t tl0 = (uint8_t)(layer->tl0_pic_idx + rewrite->run.tl0_offset);
+    if (!rewrite->has_tl0 || (int8_t)(uint8_t)(tl0 - rewrite->last_tl0) > 0)
+        rewrite->last_tl0 = tl0;
+    rewrite->has_tl0 = true;
 }
 
 static struct rh_rewritten note_sent(
@@ -51,8 +53,12 @@ static struct rh_rewritten note_sent(
         .seq64 = rewrite->highest_out_seq64,
         .timestamp = packet->timestamp + rewrite->run.timestamp_offset,
     };
-    note_picture(rewrite, &packet->layer);
+    if (packet->layer.picture_id >= 0)
+        note_picture_id(rewrite, &packet->layer);
+    if (packet->layer.tl0_offset != 0)
+        note_tl0(rewrite, &packet->layer);
     rewrite->is_dropping = false;
+    rewrite->has_hole = false;
     rewrite->has_sent = true;
     rewrite->last_arrival_us = arrival_us;
     rewrite->last_timestamp = out.timestamp;
@@ -77,9 +83,11 @@ static void align_timestamp(
     }
     uint64_t elapsed_us = source->arrival_us > rewrite->last_arrival_us
         ? source->arrival_us - rewrite->last_arrival_us : 0;
-    uint32_t by_arrival = rewrite->last_timestamp
-        + (uint32_t)(elapsed_us / second_us * source->clock_rate
-                     + elapsed_us % second_us * source->clock_rate / second_us);
+    uint64_t elapsed_units = elapsed_us / second_us * source->clock_rate
+        + elapsed_us % second_us * source->clock_rate / second_us;
+    if (elapsed_units > ADVANCE_MAX)
+        elapsed_units = ADVANCE_MAX;
+    uint32_t by_arrival = rewrite->last_timestamp + (uint32_t)elapsed_units;
     uint32_t out = by_arrival;
     if (source->from.known && source->to.known) {
         uint32_t at_report = source->from.rtp + rewrite->aligned_offset
@@ -92,6 +100,8 @@ static void align_timestamp(
     rewrite->aligned_offset = out - timestamp;
     if ((int32_t)(out - rewrite->last_timestamp) < (int32_t)source->step)
         out = rewrite->last_timestamp + source->step;
+    if (rewrite->has_hole && (int32_t)(out - rewrite->hole_timestamp) < 0)
+        out = rewrite->hole_timestamp;
     rewrite->run.timestamp_offset = out - timestamp;
 }
 
@@ -128,7 +138,8 @@ struct rh_rewritten rh_rewrite_forward(
     return note_sent(rewrite, packet, arrival_us);
 }
 
-/* Picture ids close up when a picture is left out of which nothing was sent. */
+/* Picture ids close up when a picture is left out of which nothing was sent. Those of pictures missing
+ * before it are kept for them. */
 static void drop_picture(struct rh_rewrite *rewrite, const struct rh_layer_info *layer)
 {
     uint16_t id = (uint16_t)layer->picture_id;
@@ -139,7 +150,15 @@ static void drop_picture(struct rh_rewrite *rewrite, const struct rh_layer_info 
         return;
     rewrite->has_dropped_picture = true;
     rewrite->dropped_picture_id = id;
+    rewrite->last_picture_id = out - 1;
     rewrite->run.picture_id_offset--;
+}
+
+/* A picture that is missing below a packet left out may still be sent. */
+static void note_hole(struct rh_rewrite *rewrite, const struct rh_packet *packet)
+{
+    rewrite->has_hole = true;
+    rewrite->hole_timestamp = packet->timestamp + rewrite->run.timestamp_offset;
 }
 
 void rh_rewrite_drop(struct rh_rewrite *rewrite, const struct rh_packet *packet, uint64_t seq64)
@@ -151,14 +170,23 @@ void rh_rewrite_drop(struct rh_rewrite *rewrite, const struct rh_packet *packet,
     uint64_t reused = rewrite->run.first_out_seq64;
     if (!is_same_picture)
         reused += seq64 - rewrite->run.first_in_seq64;
+    if (!is_same_picture && seq64 != rewrite->highest_in_seq64 + 1)
+        note_hole(rewrite, packet);
     rewrite->run.first_in_seq64 = seq64 + 1;
     rewrite->run.first_out_seq64 = reused;
     rewrite->highest_in_seq64 = seq64;
     rewrite->highest_out_seq64 = reused - 1;
     rewrite->is_dropping = true;
     rewrite->dropped_timestamp = packet->timestamp;
-    if (packet->layer.is_dense && packet->layer.picture_id >= 0 && rewrite->has_picture_id)
-        drop_picture(rewrite, &packet->layer);
+    const struct rh_layer_info *layer = &packet->layer;
+    if (layer->tl0_offset != 0)
+        note_tl0(rewrite, layer);
+    if (layer->picture_id < 0 || !rewrite->has_picture_id)
+        return;
+    if (layer->is_dense)
+        drop_picture(rewrite, layer);
+    else
+        note_picture_id(rewrite, layer);
 }
 
 struct rh_patch rh_rewrite_patch(

@@ -42,14 +42,16 @@ struct rh_rewrite {
     uint32_t aligned_offset;     /* timestamp_offset as sender reports have it, without the step
                                     that kept timestamps going forward */
     uint32_t dropped_timestamp;  /* incoming, of the newest packet left out */
-    uint16_t last_picture_id;    /* outgoing, highest */
+    uint32_t hole_timestamp;     /* outgoing, above those of holes behind the newest forwarded */
+    uint16_t last_picture_id;    /* outgoing, highest sent or kept for a hole; so is last_tl0 */
     uint16_t dropped_picture_id; /* incoming, of the newest picture left out */
-    uint8_t last_tl0;            /* outgoing, highest */
+    uint8_t last_tl0;
     bool has_sent;               /* something was forwarded ever */
     bool has_picture_id;         /* last_picture_id is known; so for the next two */
     bool has_tl0;
     bool has_dropped_picture;    /* in the current source */
     bool is_dropping;            /* the newest packet was left out */
+    bool has_hole;               /* hole_timestamp is known */
 };
 
 /* What becomes of one packet. */

@@ -14,8 +14,6 @@ void rh_select_init(struct rh_select *select, enum rh_codec codec, struct rh_tar
         .carried = RH_SELECT_NOTHING,
         .spatial = target.spatial,
         .temporal = target.temporal,
-        .raised_spatial = RH_SELECT_ALL,
-        .raised_temporal = RH_SELECT_ALL,
     };
 }
 
@@ -98,7 +96,9 @@ static struct rh_select_decision decide_other(
         return decision(RH_SELECT_IGNORE, false);
     select->carried = encoding;
     begin_picture(select, packet);
-    select->raised_spatial = select->raised_temporal = RH_SELECT_ALL;
+    /* When it was carried before, what else than the base layer was is no longer known. */
+    select->raised_spatial = select->raised_temporal = 0;
+    select->raised_timestamp = packet->timestamp;
     return decision(RH_SELECT_SWITCH, marker_of(select, packet));
 }
 

@@ -95,6 +95,9 @@ enum rh_result rh_media_peer_set_extensions(
     peer->lasting = *ids;
     peer->lasting.abs_send_time = 0;
     peer->lasting.transport_seq = 0;
+    /* Nobody reads feedback on transport-wide numbers of ours, and a receiver that sees them sends
+     * no REMB: they are read, not written. */
+    peer->extensions.transport_seq = 0;
     rh_extension_map_init(&peer->map, ids);
     return RH_OK;
 }

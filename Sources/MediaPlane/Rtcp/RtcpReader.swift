@@ -24,8 +24,8 @@ package enum RtcpReader {
             var bodyEnd = end
             if bytes[at] & 0x20 != 0 {
                 let padding = Int(bytes[end - 1])
-                guard end == bytes.count, padding > 0, padding % 4 == 0, padding <= end - at - 4
-                else { return nil }
+                // Transport-wide feedback is padded by 1 to 3 bytes in practice.
+                guard end == bytes.count, padding > 0, padding <= end - at - 4 else { return nil }
                 bodyEnd -= padding
             }
             let body = bytes.extracting((at + 4)..<bodyEnd)

@@ -69,9 +69,11 @@ public final class WorkerPool: Sendable {
     }
 
     deinit {
-        // A started pool must have been stopped: its threads would call into freed memory.
-        let last = phase.withLock { $0 }
-        precondition(last != .running, "WorkerPool released without stop()")
+        // Threads must not outlive what they call into; participants get no goodbye.
+        guard phase.withLock({ $0 }) == .running else { return }
+        for worker in workers { worker.stop() }
+        shared.directory.set([])
+        queue.finish()
     }
 
     /// Starts the threads. Once.

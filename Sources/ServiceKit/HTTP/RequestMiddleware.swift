@@ -35,7 +35,15 @@ public struct RequestMiddleware: RouterMiddleware {
         response.headers[.requestID] = context.requestID
         response.headers[.contentTypeOptions] = "nosniff"
         record(request, response.status, context, since: start)
-        return response
+        return request.method == .head ? Self.withoutBody(response) : response
+    }
+
+    /// RFC 9110 section 9.3.2: the fields of the answer to GET, and no content.
+    private static func withoutBody(_ response: Response) -> Response {
+        let length = response.body.contentLength.map { String($0) }
+        var head = Response(status: response.status, headers: response.headers, body: .init())
+        head.headers[.contentLength] = response.headers[.contentLength] ?? length
+        return head
     }
 
     private func identify(_ request: Request, _ context: inout HTTPContext) {

@@ -8,10 +8,7 @@ import Yams
 public enum OpenAPIDocument {
     /// The YAML source.
     public static var source: String {
-        let document = rh_document_openapi()
-        return String(
-            decoding: UnsafeBufferPointer(start: document.bytes, count: document.size),
-            as: UTF8.self)
+        text(of: rh_document_openapi())
     }
 
     /// The document as JSON text.
@@ -56,4 +53,14 @@ public enum OpenAPIDocument {
             return .null
         }
     }
+}
+
+/// The JSON Schema of the WebSocket protocol's packets, compiled into the program.
+public enum PacketsDocument {
+    public static var source: String { text(of: rh_document_packets()) }
+}
+
+private func text(of document: rh_document) -> String {
+    String(
+        decoding: UnsafeBufferPointer(start: document.bytes, count: document.size), as: UTF8.self)
 }

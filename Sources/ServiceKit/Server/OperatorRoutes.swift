@@ -22,7 +22,7 @@ private struct HealthAnswer: Encodable {
 }
 
 public enum OperatorRoutes {
-    /// `/healthz`, `/readyz`, `/metrics` and `/openapi.json`.
+    /// `/healthz`, `/readyz`, `/metrics`, `/openapi.json` and `/schema/packets.json`.
     public static func routes(
         checks: [ReadinessCheck], metrics: MetricsRegistry, document: String
     ) -> [Route] {
@@ -35,6 +35,9 @@ public enum OperatorRoutes {
                 text(metrics.exposition(), type: "text/plain; version=0.0.4; charset=utf-8")
             },
             Route(.get, "/openapi.json") { _, _ in text(document, type: "application/json") },
+            Route(.get, "/schema/packets.json") { _, _ in
+                text(PacketsDocument.source, type: "application/schema+json")
+            },
         ]
     }
 

@@ -1,5 +1,5 @@
 // The packets of the WebSocket protocol between a client and a routing node.
-// The full description is packets.schema.json; PACKETS.md is generated from it.
+// The full description is API/packets.schema.json; API/PACKETS.md is generated from it.
 // SPDX-License-Identifier: Apache-2.0
 
 /// One packet: a JSON object in one text frame.

@@ -6,7 +6,7 @@ import jsonschema
 
 from support.node import ROOT
 
-SCHEMA = ROOT / "Sources/Signaling/packets.schema.json"
+SCHEMA = ROOT / "API/packets.schema.json"
 
 
 @functools.cache
