@@ -8,7 +8,7 @@
  *   timestamps that go forward, one for each picture
  *   picture ids that go forward, by more than one only across a hole
  *   TL0PICIDX that goes forward, and no picture whose reference was left out on purpose
- * A thousand seeds. */
+ * Seven thousand seeds. */
 #include "select/rewrite.h"
 #include "select/select.h"
 #include "track/runs.h"
@@ -20,7 +20,7 @@
 #include "wire_support.h"
 
 enum {
-    SEEDS = 1000, TICKS = 240, ENCODINGS = 3, TRACKS = 4, FRAME_PACKETS_MAX = 4,
+    SEEDS = 7000, TICKS = 240, ENCODINGS = 3, TRACKS = 4, FRAME_PACKETS_MAX = 4,
     PACKETS_MAX = TICKS * FRAME_PACKETS_MAX, OUT_MAX = PACKETS_MAX * 2, FLYING_MAX = 512,
     PAYLOAD_MAX = 24, VIDEO_RATE = 90000, TICK_US = 33333,
 };

@@ -9,10 +9,22 @@ extension Worker {
         guard let peer = peers[handle] else { return }
         guard let packets = RtcpReader.parse(bytes) else {
             control.rtcpMalformed += 1
+            logBadBytes(bytes, of: peer, nowUs: nowUs)
             return
         }
         control.rtcpPackets += 1
         for packet in packets { take(packet, from: peer, nowUs: nowUs) }
+    }
+
+    /// At most one line a second.
+    private func logBadBytes(_ bytes: Span<UInt8>, of peer: Peer, nowUs: UInt64) {
+        guard shared.logger.logLevel <= .debug,
+            TickSchedule.take(&schedule.badBytesUs, nowUs: nowUs, period: 1_000_000)
+        else { return }
+        let text = (0..<min(64, bytes.count)).map { String(bytes[$0], radix: 16) }
+        shared.logger.debug(
+            "RTCP that cannot be read",
+            metadata: ["peer": "\(peer.id)", "bytes": "\(text.joined(separator: " "))"])
     }
 
     private func take(_ packet: RtcpPacket, from peer: Peer, nowUs: UInt64) {

@@ -8,6 +8,7 @@ struct TickSchedule {
     var levelsUs: UInt64 = 0
     var allocationUs: UInt64 = 0
     var layersUs: UInt64 = 0
+    var badBytesUs: UInt64 = 0
     /// Tracks with missing packets.
     var tracksWithGaps: Set<UInt32> = []
 

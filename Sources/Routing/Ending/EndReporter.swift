@@ -33,36 +33,43 @@ actor EndReporter {
         // What is told must be on the disk first: a crash must not forget what others know.
         await journal.flush()
         let service = self.service
-        await withTaskGroup(of: (String, Result<Int, any Error>).self) { group in
+        await withTaskGroup(of: Answer.self) { group in
             for meetingID in due {
-                group.addTask {
-                    do {
-                        return (meetingID, .success(try await service.end(meetingID: meetingID)))
-                    } catch {
-                        return (meetingID, .failure(error))
-                    }
-                }
+                group.addTask { await Self.call(service, meetingID) }
             }
-            for await (meetingID, result) in group { note(result, of: meetingID) }
+            for await answer in group { note(answer) }
         }
     }
 
-    private func note(_ result: Result<Int, any Error>, of meetingID: String) {
-        if case .success(let status) = result, Self.isAccepted(status) {
-            schedule.succeeded(meetingID)
-            journal.markAccepted(meetingID)
+    /// What the meeting service said about one meeting.
+    private struct Answer: Sendable {
+        let meetingID: String
+        /// HTTP status; nil when there was none.
+        let status: Int?
+        /// For the log.
+        let text: String
+    }
+
+    private static func call(_ service: any MeetingService, _ meetingID: String) async -> Answer {
+        do {
+            let status = try await service.end(meetingID: meetingID)
+            return Answer(meetingID: meetingID, status: status, text: "status \(status)")
+        } catch {
+            return Answer(meetingID: meetingID, status: nil, text: "\(error)")
+        }
+    }
+
+    private func note(_ answer: Answer) {
+        if let status = answer.status, Self.isAccepted(status) {
+            schedule.succeeded(answer.meetingID)
+            journal.markAccepted(answer.meetingID)
             return
         }
         failures += 1
-        schedule.failed(meetingID, now: clock.now, random: Double.random(in: 0...1))
-        let text =
-            switch result {
-            case .success(let status): "status \(status)"
-            case .failure(let error): "\(error)"
-            }
+        schedule.failed(answer.meetingID, now: clock.now, random: Double.random(in: 0...1))
         logger.warning(
             "the end of a meeting was not accepted, trying again",
-            metadata: ["meeting": "\(meetingID)", "answer": "\(text)"])
+            metadata: ["meeting": "\(answer.meetingID)", "answer": "\(answer.text)"])
     }
 
     /// 404 and 410: it has ended already.

@@ -99,7 +99,8 @@ extension Meeting {
         var actions: [MeetingAction] = []
         if let old = peers[id]?.socket {
             peerBySocket[old] = nil
-            actions = [error(old, "another connection took this session over"), .close(old, .replaced)]
+            actions.append(error(old, "another connection took this session over"))
+            actions.append(.close(old, .replaced))
         }
         peers[id]?.socket = socket
         peers[id]?.disconnectedAt = nil

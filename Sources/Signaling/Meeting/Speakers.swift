@@ -67,7 +67,8 @@ struct Speakers: Sendable {
         isDirty = false
         let ordered = active.keys.sorted { first, second in
             if (first == dominant) != (second == dominant) { return first == dominant }
-            let (left, right) = (active[first]?.level ?? 127, active[second]?.level ?? 127)
+            let left = active[first]?.level ?? 127
+            let right = active[second]?.level ?? 127
             return left != right ? left < right : first.value < second.value
         }
         voices = voices.filter { now - $0.value.lastLoud < .seconds(30) }

@@ -20,13 +20,11 @@ struct AnswerWriter {
         add("a=group:BUNDLE " + mids.joined(separator: " "), to: &text)
         if allowsMixedExtensions { add("a=extmap-allow-mixed", to: &text) }
         add("a=msid-semantic: WMS *", to: &text)
-        var isFirst = true
         for plan in plans {
             if plan.isRejected {
                 reject(plan, to: &text)
             } else {
-                accept(plan, isFirst: isFirst, to: &text)
-                isFirst = false
+                accept(plan, to: &text)
             }
         }
         return text
@@ -45,7 +43,7 @@ struct AnswerWriter {
         add("a=inactive", to: &text)
     }
 
-    private func accept(_ plan: SectionPlan, isFirst: Bool, to text: inout String) {
+    private func accept(_ plan: SectionPlan, to text: inout String) {
         var payloadTypes: [String] = []
         for choice in plan.formats {
             payloadTypes.append(String(choice.format.payloadType))
@@ -59,7 +57,7 @@ struct AnswerWriter {
         } else {
             add("c=IN IP4 0.0.0.0", to: &text)
         }
-        addTransport(isFirst: isFirst, to: &text)
+        addTransport(to: &text)
         add("a=mid:\(plan.mid)", to: &text)
         for mapping in plan.extensions { add("a=extmap:\(mapping.id) \(mapping.uri)", to: &text) }
         add("a=\(plan.direction.rawValue)", to: &text)
@@ -70,18 +68,17 @@ struct AnswerWriter {
         if let slot = plan.slot { addSlot(slot, to: &text) }
     }
 
-    private func addTransport(isFirst: Bool, to text: inout String) {
-        if isFirst {
-            for (index, candidate) in local.candidates.enumerated() {
-                // Type preference 126, component 1 (RFC 8445 section 5.1.2.1).
-                let localPreference = UInt32(65535 - min(index, 65535))
-                let priority = 126 << 24 | localPreference << 8 | 255
-                add(
-                    "a=candidate:\(index + 1) 1 udp \(priority) \(candidate.address) "
-                        + "\(candidate.port) typ host", to: &text)
-            }
-            add("a=end-of-candidates", to: &text)
+    /// Candidates stand in every section: aiortc reads those of the last one of a bundle.
+    private func addTransport(to text: inout String) {
+        for (index, candidate) in local.candidates.enumerated() {
+            // Type preference 126, component 1 (RFC 8445 section 5.1.2.1).
+            let localPreference = UInt32(65535 - min(index, 65535))
+            let priority = 126 << 24 | localPreference << 8 | 255
+            add(
+                "a=candidate:\(index + 1) 1 udp \(priority) \(candidate.address) "
+                    + "\(candidate.port) typ host", to: &text)
         }
+        add("a=end-of-candidates", to: &text)
         add("a=ice-ufrag:\(local.ufrag)", to: &text)
         add("a=ice-pwd:\(local.password)", to: &text)
         add("a=fingerprint:\(local.fingerprint.algorithm) \(local.fingerprint.text)", to: &text)

@@ -1,0 +1,8 @@
+/* Any bytes as a VP9 payload. SPDX-License-Identifier: Apache-2.0 */
+#include "payload_target.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    fuzz_payload(RH_CODEC_VP9, bytes, size);
+    return 0;
+}
