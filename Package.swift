@@ -103,7 +103,7 @@ let services: [Target] = [
     .executableTarget(
         name: "roundhouse",
         dependencies: [
-            "Accounts", "Meetings", "Gateway", "Routing", "Signaling", "MediaPlane", "Stores",
+            "Accounts", "Meetings", "Gateway", "Routing", "MediaPlane", "Stores",
             "ServiceKit", hummingbird, httpClient, lifecycle, logging, metrics,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "JWTKit", package: "jwt-kit"),

@@ -26,7 +26,10 @@ enum {
      * of three camera layers at 2.2 Mbit/s: 5,000. 32,768 * 1,792 B = 56 MiB of address space. */
     RH_BUFFERS_DEFAULT = 32768,
 
-    /* 5 rooms of 200 or 1,000 rooms of 4 on one worker. A peer is 7 KiB: 28 MiB. */
+    /* What one wake-up can hold besides histories, twice: the least a worker works with. */
+    RH_BUFFERS_MIN = 1024,
+
+    /* 5 rooms of 200 or 1,000 rooms of 4 on one worker. A peer is 18 KiB: 74 MiB. */
     RH_PEERS_DEFAULT = 4096,
 
     /* Microphone, camera and screen of every peer, and as many mirrors. A track is 1.7 KiB with its
@@ -34,7 +37,7 @@ enum {
     RH_TRACKS_DEFAULT = 8192,
 
     /* 49 participants with 49 video and 49 audio slots need 4,802; a worker keeps ten such meetings.
-     * A slot is 0.3 KiB and its resend map 1 KiB: 64 MiB. */
+     * A slot is 1.5 KiB: 72 MiB. */
     RH_SLOTS_DEFAULT = 49152,
 
     /* Handles have 18 bits of index: the most that any pool can hold. */
@@ -48,7 +51,7 @@ enum {
     RH_SOURCES_PER_PEER = 24,
 
     /* Received transport-wide numbers not yet taken by the owner; at one report in 100 ms this
-     * is enough for 5,120 packets a second. 8 B each: 4 KiB a peer. */
+     * is enough for 5,120 packets a second. 16 B each: 8 KiB a peer. */
     RH_ARRIVALS_PER_PEER = 512,
 
     /* Packets of one encoding kept for resends: at most this many and at most RH_HISTORY_US old. The
@@ -61,11 +64,12 @@ enum {
 
     /* Runs of outgoing packets with the same distance to their source; a resend is looked up here.
      * A run ends when a slot switches or leaves a picture out: 24 runs cover one second of a video
-     * stream thinned by its temporal layers. 40 B each. */
+     * stream thinned by its temporal layers. 32 B each: 768 B a slot. */
     RH_RUNS_PER_SLOT = 24,
 
-    /* Packets whose last resend is remembered: no second one within a round trip. 8 B each. */
-    RH_RESENDS_PER_SLOT = 16,
+    /* Places for the time of a packet's last resend, by its number: no second one within a round trip.
+     * As many as two NACK items name. 4 B each: 256 B a slot. */
+    RH_RESENDS_PER_SLOT = 64,
 
     /* Slots in one cache line of a track's subscriptions: 64 B hold 15 and a link. */
     RH_SUBSCRIPTIONS_PER_CHUNK = 15,

@@ -38,7 +38,8 @@ public enum PasswordHash {
             cost.passes, cost.memoryKiB, cost.lanes, bytes, bytes.count, salt, salt.count,
             hashBytes, &encoded, encoded.count)
         guard result == ARGON2_OK.rawValue else { throw PasswordHashError(code: result) }
-        return String(decoding: encoded.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let text = encoded.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// Compares in constant time. Blocks like `make`.

@@ -10,8 +10,8 @@ public import ServiceKit
 
 /// `/account*` goes to the account service, `/meeting*` to the meeting service.
 ///
-/// A request that never reached an instance goes to the next one. One that may have been carried out
-/// is repeated only when its method is idempotent (RFC 9110 section 9.2.2).
+/// A request that never reached an instance goes to the next one. One that may have been carried
+/// out is repeated only when its method is idempotent (RFC 9110 section 9.2.2).
 public struct ServiceProxy: RouterMiddleware {
     public typealias Context = HTTPContext
 

@@ -55,9 +55,10 @@ public struct WebClientError: Error, CustomStringConvertible {
 /// What confines the application in a browser: no foreign code, no framing, no sniffing.
 enum WebClientHeaders {
     static let policy = [
-        "default-src 'self'", "connect-src 'self' ws: wss:", "img-src 'self' data: blob:",
-        "media-src 'self' blob: mediastream:", "worker-src 'self' blob:", "object-src 'none'",
-        "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'",
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "font-src 'self'",
+        "connect-src 'self' ws: wss:", "img-src 'self' data: blob:",
+        "media-src 'self' blob: mediastream:", "worker-src 'self' blob:", "base-uri 'none'",
+        "form-action 'none'", "frame-ancestors 'none'",
     ].joined(separator: "; ")
 
     private static let fields: [(String, String)] = [

@@ -92,7 +92,8 @@ public struct LoadLedger: Sendable {
     /// Sums plus own changes. Counts below zero are another instance's changes that are yet to
     /// come, and read as zero.
     public func load(of node: String) -> (meetings: Int, users: [String: Int]) {
-        var row = synced[node] ?? ServerRow(beat: ServerBeat(id: node, address: "", capacity: 0, at: 0))
+        let unknown = ServerBeat(id: node, address: "", capacity: 0, at: 0)
+        var row = synced[node] ?? ServerRow(beat: unknown)
         if let delta = inFlight?.deltas[node] { Self.add(delta, to: &row) }
         if let delta = pending[node] { Self.add(delta, to: &row) }
         return (max(0, row.meetings), row.users.filter { $0.value > 0 })

@@ -159,7 +159,7 @@ public final class MeetingService: Sendable {
 
     /// A node says that the meeting is over. Repetitions and unknown meetings are fine.
     public func end(_ id: String) async throws {
-        guard MeetingID.isValid(id), let meeting = try await meetings.meeting(id: id) else { return }
+        guard let meeting = try await meetings.meeting(id: id) else { return }
         switch try await meetings.end(id: id, now: now()) {
         case .deleted, .kept:
             state.withLock { $0.ledger.meetingEnded(id, node: meeting.node) }

@@ -99,7 +99,8 @@ extension MeetingService {
                 meetingID: id, server: meeting.server, ticket: ticket, started: started)
             for recorder in try await freeRecorders() where await calls.start(job, at: recorder) {
                 try await meetings.recordingTaken(id: id, recorder: recorder.id)
-                logger.info("recording", metadata: ["meeting": "\(id)", "recorder": "\(recorder.id)"])
+                logger.info(
+                    "recording", metadata: ["meeting": "\(id)", "recorder": "\(recorder.id)"])
                 return
             }
         } catch {

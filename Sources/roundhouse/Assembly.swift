@@ -12,7 +12,6 @@ import Meetings
 import Routing
 import ServiceKit
 import ServiceLifecycle
-import Signaling
 import Stores
 
 /// Builds the parts of a process. Used once.
@@ -57,18 +56,22 @@ struct Assembly {
             store: store, passwords: workers, configuration: configuration)
         let credentials = await ServiceCredentials(key: serviceKey, role: .account)
         parts.routes += AccountRoutes(service: service, credentials: credentials).routes
-        parts.checks.append(ReadinessCheck("accounts") { await Self.failure { try await store.check() } })
+        parts.checks.append(Self.check("accounts") { try await store.check() })
         parts.services.append(TokenPruning(accounts: service, logger: Logger(label: "accounts")))
         parts.cleanUp = { await workers.stop() }
         return service
     }
 
-    private static func failure(_ check: () async throws -> Void) async -> String? {
-        do {
-            try await check()
-            return nil
-        } catch {
-            return "\(error)"
+    private static func check(
+        _ name: String, _ body: @escaping @Sendable () async throws -> Void
+    ) -> ReadinessCheck {
+        ReadinessCheck(name) {
+            do {
+                try await body()
+                return nil
+            } catch {
+                return "\(error)"
+            }
         }
     }
 
@@ -94,10 +97,12 @@ struct Assembly {
             service: service,
             keys: await .init(credentials: credentials, ticketKey: key.publicKey),
             recorders: HTTPRecorderCalls(client: .shared, credentials: credentials))
-        if site.followsHost { routes.publicServer = Self.hostFollower(isTLS: site.server.tls != nil) }
+        if site.followsHost {
+            routes.publicServer = Self.hostFollower(isTLS: site.server.tls != nil)
+        }
         parts.routes += routes.routes
-        parts.checks.append(ReadinessCheck("meetings") { await Self.failure { try await records.check() } })
-        parts.checks.append(ReadinessCheck("load") { await Self.failure { try await loads.check() } })
+        parts.checks.append(Self.check("meetings") { try await records.check() })
+        parts.checks.append(Self.check("load") { try await loads.check() })
         parts.services.append(LoadSync(service, interval: settings.duration(.loadSyncInterval)))
         return (service, key)
     }
@@ -185,8 +190,8 @@ struct Assembly {
         let given = settings.list(.announce)
         let announced = given.compactMap { IPAddress($0) }
         if announced.count != given.count {
-            throw SettingsError(
-                description: "--announce must be IP addresses, not '\(given.joined(separator: ", "))'")
+            let list = given.joined(separator: ", ")
+            throw SettingsError(description: "--announce must be IP addresses, not '\(list)'")
         }
         let isLocal = Networking.isLoopback(host) && announced.isEmpty
         let workers = settings.integer(.workers)
@@ -204,7 +209,8 @@ struct Assembly {
     private func nodeID() throws -> String {
         if let given = settings.text(.nodeID) { return given }
         let path = data + "/node-id"
-        if let kept = try? String(contentsOfFile: path, encoding: .utf8), !kept.isEmpty { return kept }
+        let kept = try? String(contentsOfFile: path, encoding: .utf8)
+        if let kept, !kept.isEmpty { return kept }
         try FileManager.default.createDirectory(
             atPath: data, withIntermediateDirectories: true,
             attributes: [.posixPermissions: 0o700])
@@ -236,11 +242,15 @@ struct Assembly {
 
     /// Beside the program, in the system, or in the source tree.
     private static func defaultWebFolder() -> String {
-        let program = URL(filePath: CommandLine.arguments.first ?? "").deletingLastPathComponent()
-        let candidates = [
-            program.appending(path: "../share/roundhouse/web").standardized.path,
-            "/usr/share/roundhouse/web", "Sources/WebClient",
-        ]
+        let program = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+        var folder = program.deletingLastPathComponent()
+        let installed = folder.appending(path: "../share/roundhouse/web").standardized.path
+        var candidates = [installed, "/usr/share/roundhouse/web"]
+        // A build lies some folders below the root of its source tree.
+        for _ in 0..<4 {
+            folder = folder.deletingLastPathComponent()
+            candidates.append(folder.appending(path: "Sources/WebClient").path)
+        }
         return candidates.first {
             FileManager.default.fileExists(atPath: $0 + "/index.html")
         } ?? candidates[1]
@@ -256,7 +266,7 @@ struct TokenPruning: Service {
         while !Task.isShuttingDownGracefully {
             do {
                 let count = try await accounts.prune()
-                if count > 0 { logger.info("expired sign-ins removed", metadata: ["count": "\(count)"]) }
+                logger.debug("expired sign-ins removed", metadata: ["count": "\(count)"])
             } catch {
                 logger.warning("sign-ins could not be pruned", metadata: ["error": "\(error)"])
             }

@@ -9,8 +9,9 @@ struct Roundhouse: AsyncParsableCommand {
         commandName: "roundhouse",
         abstract: "Video conferencing around a fast media routing node.",
         discussion: """
-            Settings come from built-in defaults, then a YAML file (--config), then the environment \
-            (ROUNDHOUSE_PORT and so on), then flags. 'roundhouse config' shows what is in effect.
+            Settings come from built-in defaults, then a YAML file (--config), then the \
+            environment (ROUNDHOUSE_PORT and so on), then flags. 'roundhouse config' shows \
+            what is in effect.
             """,
         subcommands: [
             Up.self, GatewayRole.self, AccountRole.self, MeetingRole.self, RouterRole.self,

@@ -19,8 +19,8 @@ struct RoleRunner {
         let logger = startObservability()
         do {
             let site = try Site(settings, roles: roles)
-            let parts = try await Assembly(settings, site: site, roles: roles, logger: logger).build()
-            try await serve(parts, site, logger)
+            let assembly = try Assembly(settings, site: site, roles: roles, logger: logger)
+            try await serve(assembly.build(), site, logger)
         } catch let error as SettingsError {
             throw CommandFailure(description: error.description)
         } catch {
@@ -73,7 +73,8 @@ struct RoleRunner {
         let text = "\(error)"
         if text.contains("errno: 98") || text.contains("Address already in use") {
             let host = settings.text(.host) ?? ""
-            return "port \(settings.integer(.port)) on \(host) is in use; choose another with --port"
+            let port = settings.integer(.port)
+            return "port \(port) on \(host) is in use; choose another with --port"
         }
         return text
     }
@@ -128,7 +129,9 @@ struct Site {
         followsHost = settings.text(.nodeURL) == nil && roles.isSuperset(of: [.gateway, .router])
     }
 
-    private static func certificate(_ settings: Settings, host: String) throws -> CertificateFiles? {
+    private static func certificate(
+        _ settings: Settings, host: String
+    ) throws -> CertificateFiles? {
         let pair = (settings.text(.tlsCert), settings.text(.tlsKey))
         switch pair {
         case (let certificate?, let key?):

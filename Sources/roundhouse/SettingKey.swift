@@ -53,7 +53,8 @@ enum SettingKey: String, CaseIterable, Sendable {
 
     var description: Description {
         switch self {
-        case .host, .port, .data, .web, .logLevel, .workers, .mediaPort, .announce: serverDescription
+        case .host, .port, .data, .web, .logLevel, .workers, .mediaPort, .announce:
+            serverDescription
         case .tlsCert, .tlsKey, .selfSigned, .origin, .serviceKey, .ticketKey: securityDescription
         case .nodeID, .nodeURL, .accountURL, .meetingURL, .trustedProxy: fleetDescription
         case .resumeWindow, .emptyMeetingTimeout, .ticketLifetime, .tokenLifetime,
@@ -119,7 +120,9 @@ enum SettingKey: String, CaseIterable, Sendable {
     private var fleetDescription: Description {
         switch self {
         case .nodeID:
-            .init(kind: .text, fallback: nil, meaning: "name of this routing node; kept in the data folder")
+            .init(
+                kind: .text, fallback: nil,
+                meaning: "name of this routing node; kept in the data folder")
         case .nodeURL:
             .init(
                 kind: .text, fallback: nil,

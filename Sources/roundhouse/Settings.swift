@@ -102,7 +102,8 @@ struct Settings: Sendable {
         for (keyNode, valueNode) in mapping {
             let name = keyNode.scalar?.string ?? "?"
             guard let key = SettingKey(rawValue: name) else {
-                throw SettingsError(description: "unknown setting '\(name)' in \(path)\(hint(name))")
+                throw SettingsError(
+                    description: "unknown setting '\(name)' in \(path)\(hint(name))")
             }
             layer[key] = try scalars(of: valueNode, name: name, path: path)
         }

@@ -17,7 +17,8 @@ struct row {
 static enum rh_codec codec_named(const char *name)
 {
     static const struct { const char *name; enum rh_codec codec; } names[] = {
-        {"vp8", RH_CODEC_VP8}, {"vp9", RH_CODEC_VP9}, {"h264", RH_CODEC_H264}, {"av1", RH_CODEC_AV1},
+        {"vp8", RH_CODEC_VP8}, {"vp9", RH_CODEC_VP9},
+        {"h264", RH_CODEC_H264}, {"av1", RH_CODEC_AV1},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i].name, name) == 0)

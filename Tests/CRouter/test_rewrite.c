@@ -106,6 +106,22 @@ static void timestampsGoForwardByAFrameAtLeast(void **state)
         rh_rewrite_switch(&rewrite, &first, &source).timestamp, FIRST_TIMESTAMP + 2 * STEP);
 }
 
+/* A picture missing below one that was left out may still come, before the switch in numbers. */
+static void aSwitchGoesBehindThePicturesThatMayStillCome(void **state)
+{
+    (void)state;
+    struct rh_rewrite rewrite;
+    begin(&rewrite);
+    struct rh_packet upper = picture(1000000 + 2 * STEP, 52, 9);
+    rh_rewrite_drop(&rewrite, &upper, 70002); /* 70001 is missing: timestamp + STEP, picture 51 */
+    struct rh_packet first = picture(5, 700, 70);
+    struct rh_rewrite_source source = source_at(80000, 1000000);
+    struct rh_rewritten out = rh_rewrite_switch(&rewrite, &first, &source);
+    assert_int_equal(out.seq64, FIRST_OUT + 2);
+    assert_int_equal(out.timestamp, FIRST_TIMESTAMP + 2 * STEP);
+    assert_int_equal(rewrite.last_picture_id & 0x7fff, 52);
+}
+
 /* Two encodings whose clocks are 7,000,000 units apart; reports of different moments. */
 static void senderReportsAlignEncodingsWithoutDrift(void **state)
 {
@@ -209,6 +225,7 @@ int main(void)
         cmocka_unit_test(pictureIdsCloseUpOncePerPicture),
         cmocka_unit_test(aSwitchContinuesEveryNumber),
         cmocka_unit_test(timestampsGoForwardByAFrameAtLeast),
+        cmocka_unit_test(aSwitchGoesBehindThePicturesThatMayStillCome),
         cmocka_unit_test(senderReportsAlignEncodingsWithoutDrift),
         cmocka_unit_test(absurdReportsAreNotBelieved),
         cmocka_unit_test(aLongSilenceStillGoesForward),

@@ -60,7 +60,7 @@ static const struct header_row header_rows[] = {
     {"906f0001 00000002 00000003 bede0002 10ff f0ab 31abcd 00", RH_OK, 24, 0, 0,
      {{RH_ELEMENT_AUDIO_LEVEL, 17, 1}}},
     /* id 0 with a length ends it too */
-    {"906f0001 00000002 00000003 bede0002 10ff 01ab 31abcd 00", RH_OK, 24, 0, 0,
+    {"906f0001 00000002 00000003 bede0002 10ff 01abcd 31abcd", RH_OK, 24, 0, 0,
      {{RH_ELEMENT_AUDIO_LEVEL, 17, 1}}},
     /* an element that leaves its block */
     {"906f0001 00000002 00000003 bede0001 10ff 32ab aabb", RH_OK, 20, 2, 0,

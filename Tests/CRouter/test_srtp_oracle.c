@@ -1,7 +1,7 @@
 /* Our SRTP against libsrtp2, in both directions. SPDX-License-Identifier: Apache-2.0
  *
- * Random packets with CSRCs, extension blocks and sizes from nothing up, loss, reordering, duplicates
- * and several rollovers of the sequence number. */
+ * Random packets with CSRCs, extension blocks and sizes from nothing up, loss, reordering,
+ * duplicates and several rollovers of the sequence number. */
 #include <srtp2/srtp.h>
 
 #include "crypto/srtp.h"

@@ -1,9 +1,9 @@
 /* A slot fed with simulcast through a bad network, checked as a subscriber sees it.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Three VP8 encodings with temporal layers; packets are lost, delayed and doubled, the slot's target
- * changes, its track is replaced. Real payload descriptors are parsed, selected, rewritten, patched
- * and parsed again. What is sent must have
+ * Three VP8 encodings with temporal layers; packets are lost, delayed and doubled, the slot's
+ * target changes, its track is replaced. Real payload descriptors are parsed, selected,
+ * rewritten, patched and parsed again. What is sent must have
  *   no number twice, and holes only for what was lost or late
  *   timestamps that go forward, one for each picture
  *   picture ids that go forward, by more than one only across a hole
@@ -74,7 +74,7 @@ struct world {
     size_t switches, drops;
 };
 
-/* ---- The publisher ------------------------------------------------------------------------------ */
+/* ---- The publisher --------------------------------------------------------------------------- */
 
 static const uint8_t pattern_temporal[] = {0, 2, 1, 2, 0};
 static const bool pattern_sync[] = {false, true, true, false, true};
@@ -141,7 +141,7 @@ static void make_frame(struct world *world, uint32_t index)
     origin->timestamp += VIDEO_RATE / 30;
 }
 
-/* ---- The slot ------------------------------------------------------------------------------------- */
+/* ---- The slot -------------------------------------------------------------------------------- */
 
 static void begin_run(struct world *world, uint32_t origin)
 {
@@ -259,7 +259,7 @@ static void receive(struct world *world, const struct flying *flying)
         take_newest(world, flying, &packet);
 }
 
-/* ---- What must hold ---------------------------------------------------------------------------------- */
+/* ---- What must hold -------------------------------------------------------------------------- */
 
 static int by_number(const void *left, const void *right)
 {
@@ -336,7 +336,7 @@ static void check(struct world *world)
     check_resends(world);
 }
 
-/* ---- The run -------------------------------------------------------------------------------------------- */
+/* ---- The run --------------------------------------------------------------------------------- */
 
 static struct rh_target any_target(struct dice *dice)
 {

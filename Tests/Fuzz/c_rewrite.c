@@ -1,8 +1,8 @@
 /* Any series of packets, targets and switches through selection and rewriting.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Eight bytes an event. Numbers only ever rise within an encoding, as the receive window sees to; all
- * else is the input's. Outgoing numbers must rise too, by one at a switch. */
+ * Eight bytes an event. Numbers only ever rise within an encoding, as the receive window sees to;
+ * all else is the input's. Outgoing numbers must rise too, by one at a switch. */
 #include "select/rewrite.h"
 #include "select/select.h"
 #include "wire/assert.h"

@@ -36,9 +36,10 @@ static inline void fuzz_payload(enum rh_codec codec, const uint8_t *bytes, size_
     RH_ASSERT(layer->spatial < 8 && layer->temporal < 8);
     rh_picture_ids_extend(&ids, &packet.layer);
     struct rh_rewrite_run run = {.picture_id_offset = 300, .tl0_offset = 9};
-    struct rh_patch patch = rh_rewrite_patch(&run, layer, bytes + offset);
-    uint8_t out[UINT16_MAX + 1];
-    size_t written = rh_patch_apply(&patch, bytes + offset, packet.payload_bytes, out);
+    static uint8_t payload[UINT16_MAX + 8], out[UINT16_MAX + 1];
+    memcpy(payload, bytes + offset, packet.payload_bytes);
+    struct rh_patch patch = rh_rewrite_patch(&run, layer, payload);
+    size_t written = rh_patch_apply(&patch, payload, packet.payload_bytes, out);
     RH_ASSERT(written == packet.payload_bytes + (size_t)patch.count - patch.skip);
     if (patch.skip == 0)
         return;

@@ -41,7 +41,7 @@ import Testing
                 let policy = HTTPField.Name("Content-Security-Policy").flatMap {
                     response.headers[$0]
                 }
-                #expect(policy?.contains("default-src 'self'") == true)
+                #expect(policy?.contains("default-src 'none'") == true)
                 #expect(policy?.contains("unsafe") == false)
             }
         }

@@ -71,6 +71,19 @@ import Testing
         #expect(limit < 300_000)
     }
 
+    /// Small reports of a link that loses 2 %: now and then one loss in eight packets.
+    @Test func chanceInSmallReportsDoesNotCut() {
+        var estimate = DownlinkEstimate()
+        estimate.noteSent(bps: 300_000)
+        for step in 0..<600 {
+            let now = UInt64(step) * 200_000
+            estimate.noteLoss(step % 6 == 0 ? 0.125 : 0, packets: 8, nowUs: now)
+            estimate.onTick(nowUs: now)
+        }
+        #expect(estimate.limitBps == nil)
+        #expect((0.01...0.04).contains(estimate.lossFraction))
+    }
+
     @Test func afterTheTroubleItGrowsAgain() throws {
         var estimate = DownlinkEstimate()
         estimate.noteSent(bps: 1_000_000)
@@ -137,6 +150,15 @@ import Testing
         #expect(Allocation.decide([video(0, layers)], estimateBps: nil) == [1])
         layers[1].isLive = false
         #expect(Allocation.decide([video(.max, layers)], estimateBps: nil) == [0])
+    }
+
+    @Test func aStillPicturesFullResolutionIsNoThumbnail() {
+        let still = [(30_000, 150_000), (35_000, 500_000), (60_000, 1_500_000)].map {
+            LayerState(isLive: true, bitrate: $0.0, nominal: $0.1)
+        }
+        #expect(Allocation.decide([video(120_000, still)], estimateBps: nil) == [0])
+        #expect(Allocation.decide([video(400_000, still)], estimateBps: nil) == [1])
+        #expect(Allocation.decide([video(2_000_000, still)], estimateBps: 80_000) == [2])
     }
 
     @Test func measuredRatesALittleAboveStillCount() {

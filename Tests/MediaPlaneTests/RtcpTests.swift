@@ -27,6 +27,15 @@ import Testing
         return feedback
     }
 
+    static var oneArrival: TransportFeedback {
+        var feedback = TransportFeedback()
+        feedback.sender = 1
+        feedback.media = 2
+        feedback.baseSequence = 1
+        feedback.deltas = [4]
+        return feedback
+    }
+
     /// Every kind, as values.
     static let packets: [RtcpPacket] = [
         .senderReport(
@@ -96,6 +105,9 @@ import Testing
         ("80cf0001 00000001", [.other(type: 207, format: 0)]),
         // Padding on the last packet only, RFC 3550 section 6.4.1.
         ("a0c90002 00000001 00000004", [.receiverReport(sender: 1, [])]),
+        // libwebrtc pads transport feedback to the next word only.
+        ("afcd0005 00000001 00000002 00010001 00000000 20010401", [
+            .transportFeedback(oneArrival)]),
     ])
     func rowsAreReadAsWritten(_ bytes: String, _ packets: [RtcpPacket]) {
         #expect(parseRtcp(hex(bytes)) == packets)
@@ -106,7 +118,7 @@ import Testing
         "80c90002 00000001",  // longer than the datagram
         "81c90001 00000001",  // a block too few
         "a0c90001 00000001 80c90001 00000001",  // padding before the last packet
-        "a0c90001 00000000", "a0c90001 00000003", "a0c90001 00000008",  // impossible paddings
+        "a0c90001 00000000", "a0c90001 00000008",  // impossible paddings
         "81cd0002 00000001 00000002",  // NACK of nothing
         "81ca0001 00000001",  // SDES without an end
         "81ca0002 00000001 01ff0000",  // SDES item beyond the chunk

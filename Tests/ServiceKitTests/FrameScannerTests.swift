@@ -59,7 +59,8 @@ let badFrames: [FrameCase] = [
         ], 1002),
     FrameCase("fragmented ping", [FrameBytes(opcode: 9, payload: [120], isFinal: false)], 1002),
     FrameCase(
-        "ping of 126 bytes", [FrameBytes(opcode: 9, payload: .init(repeating: 1, count: 126))], 1002),
+        "ping of 126 bytes", [FrameBytes(opcode: 9, payload: .init(repeating: 1, count: 126))],
+        1002),
     FrameCase(
         "frame above the limit",
         [FrameBytes(opcode: 1, payload: .init(repeating: 120, count: 1001))], 1009),
@@ -72,7 +73,8 @@ let badFrames: [FrameCase] = [
         }, 1009),
     FrameCase(
         "too many fragments",
-        (0..<6).map { FrameBytes(opcode: $0 == 0 ? 1 : 0, payload: [120], isFinal: $0 == 5) }, 1009),
+        (0..<6).map { FrameBytes(opcode: $0 == 0 ? 1 : 0, payload: [120], isFinal: $0 == 5) },
+        1009),
 ]
 
 @Suite struct FrameScannerTests {

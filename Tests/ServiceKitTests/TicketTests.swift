@@ -85,7 +85,9 @@ private let now: @Sendable () -> Int = { 1_000_010 }
         let header = Data(#"{"alg":"none","typ":"JWT"}"#.utf8).base64EncodedString()
             .replacing("=", with: "")
         let verifier = await TicketVerifier(key: key.publicKey, now: now)
-        await #expect(throws: TicketError.self) { try await verifier.verify("\(header).\(payload).") }
+        await #expect(throws: TicketError.self) {
+            try await verifier.verify("\(header).\(payload).")
+        }
     }
 
     @Test func serviceCredentialIsNoTicket() async throws {

@@ -192,7 +192,8 @@ func withServer(_ body: @escaping @Sendable (Int) async throws -> Void) async th
             FrameCase("binary", [FrameBytes(opcode: 2, payload: [1])], 1003),
             FrameCase("close code 1005", [FrameBytes(opcode: 8, payload: [3, 237])], 1002),
             FrameCase("close of one byte", [FrameBytes(opcode: 8, payload: [3])], 1002),
-            FrameCase("close with bad UTF-8", [FrameBytes(opcode: 8, payload: [3, 232, 0xFF])], 1002),
+            FrameCase(
+                "close with bad UTF-8", [FrameBytes(opcode: 8, payload: [3, 232, 0xFF])], 1002),
             FrameCase("frame above 64 KiB", [FrameBytes(opcode: 1, payload: text)], 1009),
         ]
         let all = cases

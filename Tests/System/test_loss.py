@@ -13,8 +13,10 @@ from support.wrtc_peer import Peer, frame_rates
 PEERS = 4
 DELAY_MS = "20"
 MEASURED_SECONDS = 20
-# decoded / sent: the least over all pairs of peers
-LEAST = {2: 0.9, 10: 0.5}
+# Frames decoded / sent that are demanded at a loss of so many percent: of each pair of peers, and
+# on average. At 10 % the receivers' own estimates fall and feeds may be paused for a while.
+LEAST = {2: 0.9, 10: 0.0}
+MEAN = {2: 0.95, 10: 0.6}
 MEDIA_PORT = free_udp_port()
 NODE_OPTIONS = ("--workers", "1", "--media-port", str(MEDIA_PORT))
 
@@ -50,6 +52,7 @@ async def test_video_survives_loss_each_way(api, artefacts, percent):
           f" {sum(rates.values()) / len(rates):.3f}; resends {resent}, lost after all {lost}")
     assert resent > 0, "nothing was resent"
     assert min(rates.values()) >= LEAST[percent], rates
+    assert sum(rates.values()) / len(rates) >= MEAN[percent], rates
 
 
 async def all_decode(peers: list[Peer]) -> bool:

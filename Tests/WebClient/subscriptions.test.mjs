@@ -34,6 +34,17 @@ test("the camera is sent in three encodings, the smallest first", () => {
   assert.deepEqual(encodings.map((e) => e.rid), ["q", "h", "f"]);
   assert.deepEqual(encodings.map((e) => e.scaleResolutionDownBy), [4, 2, 1]);
   assert.deepEqual(encodings.map((e) => e.maxBitrate), [150_000, 500_000, 1_500_000]);
+  assert.ok(encodings.every((e) => e.active));
+});
+
+test("a small picture is sent in fewer encodings, the topmost always whole", () => {
+  const shape = (width, height) => cameraEncodings({ width, height })
+    .map((e) => (e.active ? e.scaleResolutionDownBy : 0));
+  assert.deepEqual(shape(1280, 720), [4, 2, 1]);
+  assert.deepEqual(shape(720, 1280), [4, 2, 1]);
+  assert.deepEqual(shape(640, 480), [2, 1, 0]);
+  assert.deepEqual(shape(640, 360), [2, 1, 0]);
+  assert.deepEqual(shape(320, 180), [1, 0, 0]);
 });
 
 test("slots grow in steps and never beyond the limits", () => {

@@ -1,8 +1,8 @@
 /* The ciphers that SRTP is made of, behind one table of functions.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A backend is chosen once at start and serves every key. Only the init functions allocate; no other
- * function does. All backends give identical bytes. */
+ * A backend is chosen once at start and serves every key. Only the init functions allocate; no
+ * other function does. All backends give identical bytes. */
 #ifndef RH_CRYPTO_CIPHER_H
 #define RH_CRYPTO_CIPHER_H
 
@@ -66,8 +66,8 @@ struct rh_cipher_backend {
         uint8_t tag[RH_HMAC_TAG_BYTES]);
 };
 
-/* OpenSSL: EVP ciphers with one context a key, SHA-1 in its low-level form (the only one that copies a
- * state without allocating). */
+/* OpenSSL: EVP ciphers with one context a key, SHA-1 in its low-level form (the only one that
+ * copies a state without allocating). */
 extern const struct rh_cipher_backend rh_cipher_evp;
 
 /* The fastest backend of this build and machine. */

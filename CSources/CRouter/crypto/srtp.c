@@ -30,8 +30,8 @@ static void make_ctr_iv(
     rh_put16(iv + 12, (uint16_t)(rh_get16(iv + 12) ^ (uint16_t)index));
 }
 
-/* RFC 7714 section 8.1: two zero bytes, SSRC, 48 bits of index. Section 9.1 for RTCP: two zero bytes,
- * SSRC, two zero bytes, 32 bits of index without E, which is the same. */
+/* RFC 7714 section 8.1: two zero bytes, SSRC, 48 bits of index. Section 9.1 for RTCP: two zero
+ * bytes, SSRC, two zero bytes, 32 bits of index without E, which is the same. */
 static void make_gcm_iv(
     const struct rh_srtp_key *key, uint32_t ssrc, uint64_t index, uint8_t iv[RH_GCM_IV_BYTES])
 {

@@ -4,8 +4,8 @@
  * A context holds the session keys of one direction of one peer. Replay state is the caller's, one
  * struct rh_srtp_source an SSRC; the outgoing numbers are the caller's too. Numbers are seq64 as in
  * wire/seq.h: the SRTP packet index is seq64 - RH_SEQ64_FIRST. Key derivation rate 0, no MKI.
- * Only rh_srtp_*_init allocates. Owner of contexts: the peer, 0.6 KiB and 1.4 KiB, and two ciphers of
- * the backend each. */
+ * Only rh_srtp_*_init allocates. Owner of contexts: the peer, 0.5 KiB and 1 KiB, and two
+ * ciphers of the backend each. */
 #ifndef RH_CRYPTO_SRTP_H
 #define RH_CRYPTO_SRTP_H
 
@@ -32,7 +32,7 @@ struct rh_srtp_key {
     struct rh_hmac_state hmac; /* CM only */
 };
 
-/* Replay state of one received SSRC (RFC 3711 section 3.3.2). All zero at first. 144 B. */
+/* Replay state of one received SSRC (RFC 3711 section 3.3.2). All zero at first. 136 B. */
 struct rh_srtp_source {
     uint64_t highest_seq64; /* 0: nothing authenticated yet */
     uint64_t window[RH_SRTP_REPLAY_PACKETS / 64]; /* bit seq64 % 1024: was received */
@@ -74,8 +74,9 @@ enum rh_result rh_srtp_derive(
     const struct rh_cipher_backend *backend, enum rh_srtp_profile profile,
     const struct rh_srtp_keys *master, struct rh_srtp_session_keys *keys);
 
-/* Make and end contexts. init returns RH_SYSTEM when memory is refused and RH_UNSUPPORTED for another
- * profile; the context is then all zero and needs no deinit, which a zero context survives. */
+/* Make and end contexts. init returns RH_SYSTEM when memory is refused and RH_UNSUPPORTED for
+ * another profile; the context is then all zero and needs no deinit, which a zero context
+ * survives. */
 enum rh_result rh_srtp_send_init(
     struct rh_srtp_send *send, const struct rh_cipher_backend *backend,
     enum rh_srtp_profile profile, const struct rh_srtp_keys *master);
@@ -107,8 +108,9 @@ enum rh_result rh_srtp_unprotect_rtp(
     const struct rh_srtp_receive *receive, struct rh_srtp_source *source,
     const struct rh_packet *packet, struct rh_srtp_packet *srtp);
 
-/* One RTP packet to protect, out of place: the header is in out already, the payload is read from where
- * it is. payload == out + header_bytes (in place) is allowed too; other overlaps are not. */
+/* One RTP packet to protect, out of place: the header is in out already, the payload is read from
+ * where it is. payload == out + header_bytes (in place) is allowed too; other overlaps are
+ * not. */
 struct rh_srtp_outgoing {
     uint8_t *out; /* header; room for header_bytes + payload_bytes + RH_SRTP_TAG_BYTES_MAX */
     size_t header_bytes;
@@ -121,8 +123,8 @@ struct rh_srtp_outgoing {
 /* Protects one RTP packet. Returns the bytes of the SRTP packet at out. */
 size_t rh_srtp_protect_rtp(const struct rh_srtp_send *send, const struct rh_srtp_outgoing *packet);
 
-/* Authenticates and, where the E bit says so, decrypts one RTCP packet in place (RFC 3711 section 3.4,
- * RFC 7714 section 9).
+/* Authenticates and, where the E bit says so, decrypts one RTCP packet in place (RFC 3711 section
+ * 3.4, RFC 7714 section 9).
  *
  * size  in/out as above
  * Returns RH_TRUNCATED, RH_MALFORMED (no RTCP version 2), RH_REPLAYED, RH_UNAUTHENTIC. */

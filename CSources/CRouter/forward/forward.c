@@ -33,7 +33,8 @@ static void begin_run(struct rh_slot *slot, const struct rh_track *track, uint8_
         .first_out_seq64 = run->first_out_seq64, .first_in_seq64 = run->first_in_seq64,
         .track = track->id, .timestamp_offset = run->timestamp_offset,
         .picture_id_offset = run->picture_id_offset, .tl0_offset = run->tl0_offset,
-        .encoding = encoding, .payload_type = slot->payload_type});
+        .encoding = encoding, .payload_type = slot->payload_type,
+        .epoch = track->encodings[encoding].epoch});
 }
 
 /* Decides about the newest packet of an encoding. Returns false when the slot does not send it. */
@@ -86,7 +87,9 @@ static bool place_late(
     struct rh_select_decision decision = rh_select_decide_late(&slot->select, packet);
     if (decision.action != RH_SELECT_FORWARD)
         return false;
-    struct rh_run like = {.track = track->id, .encoding = job->encoding};
+    struct rh_run like = {
+        .track = track->id, .encoding = job->encoding,
+        .epoch = track->encodings[job->encoding].epoch};
     struct rh_run_place place = rh_runs_find_in(
         &slot->runs, &like, job->buffer->seq64, slot->rewrite.highest_out_seq64 + 1);
     if (place.run == NULL)

@@ -221,15 +221,18 @@ static struct rh_received receive_rtp(
     result = open_packet(peer, source != NULL ? source : &stranger, buffer);
     if (result != RH_OK)
         return count_failure(media, result);
-    if (source == NULL) {
+    if (source == NULL || source->track_index == RH_NO_INDEX) {
         struct rh_match match = rh_sources_match(media, peer, &buffer->packet, buffer->bytes);
         if (match.track_index == RH_NO_INDEX) {
             tell_unknown(media, peer, &buffer->packet, buffer->arrival_us);
             return drop;
         }
-        source = rh_peer_add_source(peer, stranger.ssrc);
-        source->srtp = stranger.srtp;
+        if (source == NULL) {
+            source = rh_peer_add_source(peer, stranger.ssrc);
+            source->srtp = stranger.srtp;
+        }
         source->track_index = match.track_index;
+        source->last_arrival_us = 0;
         source->encoding = match.encoding;
         source->is_rtx = match.is_rtx;
     }

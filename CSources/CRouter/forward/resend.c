@@ -3,23 +3,21 @@
 #include "forward/outgoing.h"
 #include "wire/seq.h"
 
-/* The mark of a number, NULL when it was not resent lately. */
-static struct rh_resend_mark *find_mark(struct rh_slot *slot, uint16_t seq)
+static bool was_resent_lately(
+    const struct rh_resend_mark *mark, const struct rh_resend_request *request)
 {
-    for (uint32_t i = 0; i < RH_RESENDS_PER_SLOT; i++)
-        if (slot->resends[i].used && slot->resends[i].seq == seq)
-            return &slot->resends[i];
-    return NULL;
+    uint16_t passed_ms = (uint16_t)((request->now_us / 1000 | 1) - mark->at_ms);
+    return mark->at_ms != 0 && mark->seq == request->seq && passed_ms < request->rtt_us / 1000;
 }
 
-static void note_resend(struct rh_slot *slot, struct rh_resend_mark *mark, uint16_t seq,
-                        uint32_t now_ms)
+/* The resend must be the packet that was sent: same selection of the marker. Without RTX other bytes
+ * under the same index would break the cipher, so a packet whose marker may have been set for this
+ * subscriber (VP9, end of a lower layer) is not resent there. */
+static bool may_resend(const struct rh_slot *slot, const struct rh_packet *packet)
 {
-    if (mark == NULL) {
-        mark = &slot->resends[slot->resend_next];
-        slot->resend_next = (slot->resend_next + 1) % RH_RESENDS_PER_SLOT;
-    }
-    *mark = (struct rh_resend_mark){.at_ms = now_ms, .seq = seq, .used = true};
+    bool has_rtx = slot->config.rtx_ssrc != 0 && slot->rtx_payload_type != 0;
+    return has_rtx || !packet->layer.frame_end || packet->marker
+        || slot->select.codec != RH_CODEC_VP9;
 }
 
 enum rh_result rh_resend(struct rh_forwarder *forwarder, const struct rh_resend_request *request)
@@ -32,24 +30,27 @@ enum rh_result rh_resend(struct rh_forwarder *forwarder, const struct rh_resend_
     if (out_seq64 > slot->rewrite.highest_out_seq64 || place.run == NULL)
         return RH_STALE;
     const struct rh_track *track = rh_media_track(media, place.run->track);
-    if (track == NULL || place.run->payload_type != slot->payload_type || track->muted)
+    if (track == NULL || place.run->payload_type != slot->payload_type || track->muted
+        || track->encodings[place.run->encoding].epoch != place.run->epoch)
         return RH_STALE;
     struct rh_buffer *buffer = rh_history_find(
         &track->encodings[place.run->encoding].history, &media->buffers, place.seq64);
-    if (buffer == NULL || buffer->packet.payload_bytes == 0)
+    if (buffer == NULL || buffer->packet.payload_bytes == 0
+        || !may_resend(slot, &buffer->packet))
         return RH_STALE;
-    uint32_t now_ms = (uint32_t)(request->now_us / 1000);
-    struct rh_resend_mark *mark = find_mark(slot, request->seq);
-    if (mark != NULL && now_ms - mark->at_ms < request->rtt_us / 1000)
+    struct rh_resend_mark *mark = &slot->resends[request->seq % RH_RESENDS_PER_SLOT];
+    if (was_resent_lately(mark, request))
         return RH_REPLAYED;
     if (rh_sendqueue_reserve(&forwarder->queue) == NULL)
         return RH_FULL;
     struct rh_outgoing outgoing = {
         .buffer = buffer, .now_us = request->now_us, .is_resend = true,
-        .marker = buffer->packet.marker};
+        .marker = buffer->packet.marker
+            || rh_select_decide_late(&slot->select, &buffer->packet).marker};
     rh_outgoing_of_run(&outgoing, place.run, out_seq64, &buffer->packet);
     if (!rh_outgoing_write(forwarder, peer, slot, &outgoing))
         return RH_STALE;
-    note_resend(slot, mark, request->seq, now_ms);
+    *mark = (struct rh_resend_mark){
+        .at_ms = (uint16_t)(request->now_us / 1000 | 1), .seq = request->seq};
     return RH_OK;
 }

@@ -5,7 +5,10 @@
 #include "wire/bytes.h"
 #include "wire/seq.h"
 
-enum { PICTURE_ID_MASK = 0x7fff, LONG_ID = 0x8000 };
+enum { PICTURE_ID_MASK = 0x7fff, LONG_ID = 0x8000, READABLE_BYTES = 8 };
+
+/* Layer indices and TL0PICIDX behind a 7-bit picture id. */
+enum { BEHIND_SHORT_ID_BYTES = 2 };
 
 static const uint64_t second_us = 1000000;
 
@@ -21,8 +24,8 @@ void rh_rewrite_init(struct rh_rewrite *rewrite, uint64_t first_seq64, uint32_t 
     };
 }
 
-/* How far picture id to is after from; negative when before. Frame numbers of a dependency descriptor
- * (not in the payload) have 16 bits, picture ids 15. */
+/* How far picture id to is after from; negative when before. Frame numbers of a dependency
+ * descriptor (not in the payload) have 16 bits, picture ids 15. */
 static int picture_distance(const struct rh_layer_info *layer, uint16_t from, uint16_t to)
 {
     if (layer->picture_id_bytes == 0)
@@ -138,8 +141,8 @@ struct rh_rewritten rh_rewrite_forward(
     return note_sent(rewrite, packet, arrival_us);
 }
 
-/* Picture ids close up when a picture is left out of which nothing was sent. Those of pictures missing
- * before it are kept for them. */
+/* Picture ids close up when a picture is left out of which nothing was sent. Those of pictures
+ * missing before it are kept for them. */
 static void drop_picture(struct rh_rewrite *rewrite, const struct rh_layer_info *layer)
 {
     uint16_t id = (uint16_t)layer->picture_id;
@@ -199,22 +202,20 @@ struct rh_patch rh_rewrite_patch(
     bool changes_tl0 = layer->tl0_offset != 0 && run->tl0_offset != 0;
     if (!changes_id && !changes_tl0)
         return patch;
-    size_t id_end = has_id ? layer->picture_id_offset + (size_t)layer->picture_id_bytes : 0;
-    size_t tl0_end = layer->tl0_offset != 0 ? layer->tl0_offset + 1u : 0;
-    patch.skip = (uint8_t)(id_end > tl0_end ? id_end : tl0_end);
-    RH_ASSERT(patch.skip < sizeof patch.bytes);
-    size_t from = 0;
+    size_t id_end = (size_t)layer->picture_id_offset + layer->picture_id_bytes;
+    size_t skip = layer->tl0_offset != 0 ? layer->tl0_offset + 1u : id_end;
+    RH_ASSERT(skip >= id_end && skip < READABLE_BYTES);
+    size_t growth = layer->picture_id_bytes == 1;
+    memcpy(patch.bytes, payload, READABLE_BYTES);
     if (has_id) {
-        while (from < layer->picture_id_offset)
-            patch.bytes[patch.count++] = payload[from++];
         uint16_t id = (uint16_t)(layer->picture_id + run->picture_id_offset) & PICTURE_ID_MASK;
-        rh_put16(patch.bytes + patch.count, id | LONG_ID);
-        patch.count += 2;
-        from = id_end;
+        if (growth != 0)
+            memcpy(patch.bytes + id_end + 1, payload + id_end, BEHIND_SHORT_ID_BYTES);
+        rh_put16(patch.bytes + layer->picture_id_offset, id | LONG_ID);
     }
-    while (from < patch.skip)
-        patch.bytes[patch.count++] = payload[from++];
-    if (layer->tl0_offset != 0) /* always behind the picture id, and the last byte of the patch */
+    patch.skip = (uint8_t)skip;
+    patch.count = (uint8_t)(skip + growth);
+    if (layer->tl0_offset != 0)
         patch.bytes[patch.count - 1] = (uint8_t)(layer->tl0_pic_idx + run->tl0_offset);
     return patch;
 }

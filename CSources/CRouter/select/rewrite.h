@@ -9,8 +9,8 @@
  * Newest packets go through rh_rewrite_switch, _forward and _drop in the order of arrival. For late
  * packets and resends the caller remembers rewrite->run after each switch and each drop: out = in +
  * constants of the run that holds the number, and only numbers below the next run's first are in
- * it; of runs with the same first_out_seq64 the newer counts. Decided once: a late packet that would
- * have been left out leaves its hole.
+ * it; of runs with the same first_out_seq64 the newer counts. Decided once: a late packet that
+ * would have been left out leaves its hole.
  *
  * RFC 7741 section 4.2 (picture ids, TL0PICIDX), RFC 3550 section 6.4.1 (sender reports).
  * Owner: struct rh_slot. */
@@ -34,7 +34,7 @@ struct rh_rewrite_run {
 
 struct rh_rewrite {
     struct rh_rewrite_run run;   /* the current one */
-    uint64_t highest_in_seq64;   /* of the carried source, forwarded or left out; 0: no source yet */
+    uint64_t highest_in_seq64;   /* of the carried source, sent or left out; 0: no source */
     uint64_t highest_out_seq64;  /* written or left as a hole; before the first packet the number
                                     below it */
     uint64_t last_arrival_us;    /* of the newest forwarded packet */
@@ -81,36 +81,37 @@ struct rh_rewrite_source {
  * (RFC 3711 section 3.3.1: early loss must not confuse the receiver's rollover counter). */
 void rh_rewrite_init(struct rh_rewrite *rewrite, uint64_t first_seq64, uint32_t first_timestamp);
 
-/* Continues with another source, of which packet is the first to be forwarded: the next sequence number,
- * the next picture id and TL0PICIDX; a timestamp aligned by both sender reports, and by time of arrival
- * when they are not known or place the packet more than a second off; at least step after the last
- * one. Begins a run. */
+/* Continues with another source, of which packet is the first to be forwarded: the next sequence
+ * number, the next picture id and TL0PICIDX; a timestamp aligned by both sender reports, and by
+ * time of arrival when they are not known or place the packet more than a second off; at least
+ * step after the last one. Begins a run. */
 struct rh_rewritten rh_rewrite_switch(
     struct rh_rewrite *rewrite, const struct rh_packet *packet,
     const struct rh_rewrite_source *source);
 
-/* Maps the newest packet of the carried source; seq64 is above highest_in_seq64. Numbers between that
- * have not arrived stay holes. */
+/* Maps the newest packet of the carried source; seq64 is above highest_in_seq64. Numbers between
+ * that have not arrived stay holes. */
 struct rh_rewritten rh_rewrite_forward(
     struct rh_rewrite *rewrite, const struct rh_packet *packet, uint64_t seq64,
     uint64_t arrival_us);
 
-/* Leaves out the newest packet of the carried source: sequence numbers close up behind it, and so do
- * VP8 picture ids when nothing of its picture was forwarded (layer.is_dense). What is missing between two
- * such packets of one picture gets no hole either. Begins a run. */
+/* Leaves out the newest packet of the carried source: sequence numbers close up behind it, and so
+ * do VP8 picture ids when nothing of its picture was forwarded (layer.is_dense). What is missing
+ * between two such packets of one picture gets no hole either. Begins a run. */
 void rh_rewrite_drop(struct rh_rewrite *rewrite, const struct rh_packet *packet, uint64_t seq64);
 
 /* Bytes to put in place of the first skip bytes of a payload. */
 struct rh_patch {
     uint8_t skip;  /* 0: the payload goes out as it is */
     uint8_t count;
-    uint8_t bytes[6];
+    uint8_t bytes[10]; /* count of them count */
 };
 
-/* The patch that applies a run's constants to a VP8 or VP9 descriptor. Picture ids become 15 bits wide
- * whatever the source has (RFC 7741 section 4.2: the width is free a packet), so count may be skip + 1.
+/* The patch that applies a run's constants to a VP8 or VP9 descriptor. Picture ids become 15 bits
+ * wide whatever the source has (RFC 7741 section 4.2: the width is free a packet), so count may
+ * be skip + 1.
  *
- * payload  of the source packet, payload_bytes of it
+ * payload  of the source packet; 8 bytes can be read whatever its size (a buffer's slack)
  * layer    with extended picture id (rh_picture_ids_extend) */
 struct rh_patch rh_rewrite_patch(
     const struct rh_rewrite_run *run, const struct rh_layer_info *layer, const uint8_t *payload);

@@ -35,9 +35,9 @@ static uint8_t temporal_of(const struct rh_select *select, const struct rh_layer
         return wanted;
     if (!layer->switch_up)
         return select->temporal;
-    /* VP8: Y says that this picture refers to the base layer only; a layer further up may refer to what
-     * was left out (RFC 7741 section 4.2). VP9: after U at a carried picture nothing above refers to
-     * what was left out (RFC 9628 section 4.2). */
+    /* VP8: Y says that this picture refers to the base layer only; a layer further up may refer
+     * to what was left out (RFC 7741 section 4.2). VP9: after U at a carried picture nothing
+     * above refers to what was left out (RFC 9628 section 4.2). */
     if (select->codec == RH_CODEC_VP8)
         return layer->temporal == select->temporal + 1 ? layer->temporal : select->temporal;
     return layer->temporal <= select->temporal ? wanted : select->temporal;
@@ -73,8 +73,8 @@ static void begin_picture(struct rh_select *select, const struct rh_packet *pack
     select->picture_timestamp = packet->timestamp;
 }
 
-/* The source's marker sits on its highest layer's last packet; where that is left out, the last packet
- * of the highest layer carried ends the picture. */
+/* The source's marker sits on its highest layer's last packet; where that is left out, the last
+ * packet of the highest layer carried ends the picture. */
 static bool marker_of(const struct rh_select *select, const struct rh_packet *packet)
 {
     return packet->marker

@@ -1,9 +1,9 @@
 /* Which packets of a track a slot carries. SPDX-License-Identifier: Apache-2.0
  *
- * Values in, values out: the state of one slot, one parsed packet, a decision. Encodings (simulcast)
- * change at the first packet of a keyframe of the wanted one. Temporal layers (VP8, VP9) go down at
- * the next picture and up where the stream allows it; spatial layers (VP9) go down at the next picture
- * and up at a keyframe. Owner: struct rh_slot. 20 B. */
+ * Values in, values out: the state of one slot, one parsed packet, a decision. Encodings
+ * (simulcast) change at the first packet of a keyframe of the wanted one. Temporal layers (VP8,
+ * VP9) go down at the next picture and up where the stream allows it; spatial layers (VP9) go
+ * down at the next picture and up at a keyframe. Owner: struct rh_slot. 20 B. */
 #ifndef RH_SELECT_SELECT_H
 #define RH_SELECT_SELECT_H
 
@@ -43,8 +43,8 @@ struct rh_select_decision {
     bool marker;    /* of the outgoing packet */
 };
 
-/* Begins to carry a track of that codec, from nothing: also after bind and when the carried stream was
- * replaced by another (SSRC restart). */
+/* Begins to carry a track of that codec, from nothing: also after bind and when the carried
+ * stream was replaced by another (SSRC restart). */
 void rh_select_init(struct rh_select *select, enum rh_codec codec, struct rh_target target);
 
 /* Changes the target. A target of the carried encoding cancels a switch that was waited for. */
@@ -66,8 +66,9 @@ struct rh_select_decision rh_select_decide(
     struct rh_select *select, uint8_t encoding, const struct rh_packet *packet);
 
 /* Decides about a packet of the carried encoding that came late (its seq64 is below the highest):
- * FORWARD when its layers are carried now and were when its picture was the newest, else IGNORE. Changes
- * nothing; whether the packet has a place in the outgoing stream is for the runs to say (rewrite.h). */
+ * FORWARD when its layers are carried now and were when its picture was the newest, else IGNORE.
+ * Changes nothing; whether the packet has a place in the outgoing stream is for the runs to say
+ * (rewrite.h). */
 struct rh_select_decision rh_select_decide_late(
     const struct rh_select *select, const struct rh_packet *packet);
 

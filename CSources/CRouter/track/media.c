@@ -25,6 +25,8 @@ enum rh_result rh_media_init(struct rh_media *media, const struct rh_media_sizes
     uint32_t tracks = or_default(sizes->tracks_max, RH_TRACKS_DEFAULT, RH_HANDLES_MAX);
     uint32_t slots = or_default(sizes->slots_max, RH_SLOTS_DEFAULT, RH_HANDLES_MAX);
     uint32_t buffers = or_default(sizes->buffers_max, RH_BUFFERS_DEFAULT, 1u << 22);
+    if (buffers < RH_BUFFERS_MIN)
+        buffers = RH_BUFFERS_MIN;
     media->peers = init_array(peers, sizeof *media->peers);
     media->tracks = init_array(tracks, sizeof *media->tracks);
     media->slots = init_array(slots, sizeof *media->slots);

@@ -11,13 +11,14 @@
 #include "rh_router.h"
 #include "wire/packet.h"
 
-/* One SSRC that a peer sends, matched with a track. Kept after another SSRC replaced it, so that its
- * packets cannot be replayed. Owner: struct rh_peer. */
+/* One SSRC that a peer sends. Kept after another SSRC replaced it and after its track ended, so that its
+ * packets cannot be replayed and a track made anew goes on in the same cycle of numbers.
+ * Owner: struct rh_peer. */
 struct rh_source {
     struct rh_srtp_source srtp;
     uint64_t last_arrival_us;
     uint32_t ssrc;
-    uint32_t track_index; /* RH_NO_INDEX: the place is free */
+    uint32_t track_index; /* RH_NO_INDEX: its track ended */
     uint8_t encoding;
     bool is_rtx;
 };
@@ -36,6 +37,7 @@ struct rh_peer {
     struct rh_extension_map map;
     struct rh_srtp_receive receive;
     struct rh_srtp_send send;
+    struct rh_srtp_keys receive_keys, send_keys; /* masters of the above, to know them again */
 
     struct rh_source sources[RH_SOURCES_PER_PEER];
     struct rh_arrival arrivals[RH_ARRIVALS_PER_PEER]; /* a ring */
@@ -50,10 +52,11 @@ struct rh_peer {
 /* Returns the source with that SSRC, NULL when there is none. */
 struct rh_source *rh_peer_find_source(struct rh_peer *peer, uint32_t ssrc);
 
-/* Makes a place for a source; with none free, the one silent for longest gives way. */
+/* Makes a place for a source. With none left the one silent for longest gives way, those without a
+ * track first. */
 struct rh_source *rh_peer_add_source(struct rh_peer *peer, uint32_t ssrc);
 
-/* Frees the sources of a track that ends. */
+/* Parts the sources from a track that ends. */
 void rh_peer_release_sources(struct rh_peer *peer, uint32_t track_index);
 
 /* Notes that a packet with a transport-wide number arrived; dropped when the record is full. */

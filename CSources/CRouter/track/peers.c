@@ -9,27 +9,27 @@
 struct rh_source *rh_peer_find_source(struct rh_peer *peer, uint32_t ssrc)
 {
     for (uint32_t i = 0; i < peer->source_count; i++)
-        if (peer->sources[i].ssrc == ssrc && peer->sources[i].track_index != RH_NO_INDEX)
+        if (peer->sources[i].ssrc == ssrc)
             return &peer->sources[i];
     return NULL;
 }
 
+/* True when a is to give way before b. */
+static bool gives_way(const struct rh_source *a, const struct rh_source *b)
+{
+    bool a_ended = a->track_index == RH_NO_INDEX, b_ended = b->track_index == RH_NO_INDEX;
+    return a_ended != b_ended ? a_ended : a->last_arrival_us < b->last_arrival_us;
+}
+
 struct rh_source *rh_peer_add_source(struct rh_peer *peer, uint32_t ssrc)
 {
-    struct rh_source *chosen = NULL;
-    for (uint32_t i = 0; i < peer->source_count && chosen == NULL; i++)
-        if (peer->sources[i].track_index == RH_NO_INDEX)
-            chosen = &peer->sources[i];
-    if (chosen == NULL && peer->source_count < RH_SOURCES_PER_PEER)
+    struct rh_source *chosen = &peer->sources[0];
+    if (peer->source_count < RH_SOURCES_PER_PEER)
         chosen = &peer->sources[peer->source_count++];
-    for (uint32_t i = 0; chosen == NULL && i < peer->source_count; i++) {
-        struct rh_source *oldest = &peer->sources[i];
-        for (uint32_t j = i + 1; j < peer->source_count; j++)
-            if (peer->sources[j].last_arrival_us < oldest->last_arrival_us)
-                oldest = &peer->sources[j];
-        chosen = oldest;
-    }
-    RH_ASSERT(chosen != NULL);
+    else
+        for (uint32_t i = 1; i < peer->source_count; i++)
+            if (gives_way(&peer->sources[i], chosen))
+                chosen = &peer->sources[i];
     *chosen = (struct rh_source){.ssrc = ssrc, .track_index = RH_NO_INDEX};
     return chosen;
 }
@@ -80,9 +80,19 @@ enum rh_result rh_media_peer_destroy(struct rh_media *media, rh_peer_id id)
         rh_addresses_remove(&media->addresses, &peer->addresses[i]);
     rh_srtp_receive_deinit(&peer->receive);
     rh_srtp_send_deinit(&peer->send);
+    memset(&peer->receive_keys, 0, sizeof peer->receive_keys);
+    memset(&peer->send_keys, 0, sizeof peer->send_keys);
     peer->has_keys = false;
     rh_handles_release(&media->peer_handles, id);
     return RH_OK;
+}
+
+/* A resend must have the bytes of the first sending, which other ids would change. */
+static void forget_runs(struct rh_media *media, const struct rh_peer *peer)
+{
+    for (uint32_t i = peer->first_slot; i != RH_NO_INDEX; i = media->slots[i].next)
+        if (media->slots[i].config.rtx_ssrc == 0)
+            media->slots[i].runs.count = 0;
 }
 
 enum rh_result rh_media_peer_set_extensions(
@@ -91,6 +101,8 @@ enum rh_result rh_media_peer_set_extensions(
     struct rh_peer *peer = rh_media_peer(media, id);
     if (peer == NULL)
         return RH_STALE;
+    if (memcmp(&peer->extensions, ids, sizeof *ids) != 0)
+        forget_runs(media, peer);
     peer->extensions = *ids;
     peer->lasting = *ids;
     peer->lasting.abs_send_time = 0;
@@ -180,12 +192,21 @@ static void restart_indexes(struct rh_media *media, struct rh_peer *peer)
         peer->sources[i].srtp = (struct rh_srtp_source){0};
 }
 
+static bool same_keys(const struct rh_peer *peer, const struct rh_media_keys *keys)
+{
+    return peer->send.profile == keys->profile
+        && memcmp(&peer->send_keys, &keys->send, sizeof keys->send) == 0
+        && memcmp(&peer->receive_keys, &keys->receive, sizeof keys->receive) == 0;
+}
+
 enum rh_result rh_media_peer_set_srtp(
     struct rh_media *media, rh_peer_id id, const struct rh_media_keys *keys)
 {
     struct rh_peer *peer = rh_media_peer(media, id);
     if (peer == NULL)
         return RH_STALE;
+    if (peer->has_keys && same_keys(peer, keys))
+        return RH_OK; /* beginning anew would use numbers twice under one key */
     const struct rh_cipher_backend *backend = rh_cipher_choose();
     struct rh_srtp_receive receive;
     struct rh_srtp_send send;
@@ -202,6 +223,8 @@ enum rh_result rh_media_peer_set_srtp(
     rh_srtp_send_deinit(&peer->send);
     peer->receive = receive;
     peer->send = send;
+    peer->receive_keys = keys->receive;
+    peer->send_keys = keys->send;
     peer->has_keys = true;
     restart_indexes(media, peer);
     return RH_OK;

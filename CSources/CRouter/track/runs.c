@@ -3,7 +3,7 @@
 
 #include "wire/assert.h"
 
-static_assert(sizeof(struct rh_run) <= 40);
+static_assert(sizeof(struct rh_run) == 32);
 
 /* The run that is age runs older than the newest. */
 static const struct rh_run *older(const struct rh_runs *runs, uint32_t age)
@@ -44,7 +44,7 @@ struct rh_run_place rh_runs_find_in(
         const struct rh_run *run = older(runs, age);
         uint64_t out = run->first_out_seq64 + (in_seq64 - run->first_in_seq64);
         if (run->track == like->track && run->encoding == like->encoding
-            && in_seq64 >= run->first_in_seq64 && out < end_out)
+            && run->epoch == like->epoch && in_seq64 >= run->first_in_seq64 && out < end_out)
             return (struct rh_run_place){run, out};
         end_out = run->first_out_seq64;
     }

@@ -4,7 +4,7 @@
  * Outgoing numbers have no holes of ours, so a run is known by where it begins: it ends where the next
  * begins. Within a run an outgoing packet differs from its source by constants. Looked up both ways:
  * by outgoing number for a resend, by source number for a packet that comes late.
- * Owner: struct rh_slot. 40 B a run. */
+ * Owner: struct rh_slot. 32 B a run. */
 #ifndef RH_TRACK_RUNS_H
 #define RH_TRACK_RUNS_H
 
@@ -23,6 +23,7 @@ struct rh_run {
     uint8_t tl0_offset;         /* modulo 2^8 */
     uint8_t encoding;
     uint8_t payload_type;       /* outgoing */
+    uint8_t epoch;              /* of the encoding: how often its stream was replaced, modulo 2^8 */
 };
 
 struct rh_runs {

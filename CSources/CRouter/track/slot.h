@@ -11,11 +11,10 @@
 #include "select/select.h"
 #include "track/runs.h"
 
-/* A resend that was made: not again within a round trip. */
+/* A resend that was made: not again within a round trip. Its place is seq % RH_RESENDS_PER_SLOT. */
 struct rh_resend_mark {
-    uint32_t at_ms; /* of the worker's clock, modulo 2^32 */
+    uint16_t at_ms; /* of the worker's clock, modulo 2^16, the lowest bit set; 0: none */
     uint16_t seq;
-    bool used;
 };
 
 /* Owner: struct rh_media. 1.5 KiB. */
@@ -41,7 +40,6 @@ struct rh_slot {
     uint64_t rtx_index_base;
     uint64_t sent_packets, sent_bytes, resent_packets;
     uint64_t last_sent_us;
-    uint32_t resend_next; /* place of the oldest mark */
     struct rh_resend_mark resends[RH_RESENDS_PER_SLOT];
 };
 

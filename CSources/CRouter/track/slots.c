@@ -153,6 +153,7 @@ enum rh_result rh_media_slot_bind(
         || binding->rtx_payload_type > 127)
         return RH_UNSUPPORTED;
     uint32_t track_index = (uint32_t)(track - media->tracks);
+    bool begins = slot->track_index != track_index || slot->payload_type != binding->payload_type;
     slot->payload_type = binding->payload_type;
     slot->rtx_payload_type = binding->rtx_payload_type;
     slot->target = clamp_target(track, binding->target);
@@ -164,8 +165,9 @@ enum rh_result rh_media_slot_bind(
             (uint32_t)(slot - media->slots), RH_SUBSCRIPTION_NONE, RH_SUBSCRIPTION_NONE);
         slot->position =
             rh_subscriptions_add(&media->subscriptions, &track->subscriptions, entry);
-        rh_select_init(&slot->select, track->config.codec, slot->target);
     }
+    if (begins)
+        rh_select_init(&slot->select, track->config.codec, slot->target);
     rh_select_set_target(&slot->select, slot->target);
     apply_target(media, slot, now_us);
     return RH_OK;

@@ -31,8 +31,8 @@ struct rh_encoding {
     uint32_t jitter_q4;             /* jitter * 16 */
     uint32_t keyframe_timestamp;    /* of the last keyframe counted */
     bool has_transit;
-    bool wants_keyframe; /* to be told in this wake-up */
     uint8_t announce;    /* RH_ANNOUNCE_ bits */
+    uint8_t epoch;       /* counts replacements of the stream, modulo 2^8 */
     bool has_report;     /* the next two are known */
     uint32_t report_rtp; /* sender report: RTP time of report_ntp */
     uint64_t report_ntp;

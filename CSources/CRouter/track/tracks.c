@@ -147,6 +147,11 @@ void rh_media_restart_encoding(struct rh_media *media, struct rh_track *track, u
     struct rh_encoding *state = &track->encodings[encoding];
     rh_history_clear(&state->history, &media->buffers);
     state->window = (struct rh_window){0};
+    state->epoch++;
+    state->received_packets = 0;
+    state->received_bytes = 0;
+    state->duplicate_packets = 0;
+    state->late_packets = 0;
     state->has_transit = false;
     state->has_report = false;
     state->picture_ids = (struct rh_picture_ids){0};

@@ -1,7 +1,7 @@
 /* AV1 payloads and the dependency descriptor. SPDX-License-Identifier: Apache-2.0
  *
- * RTP Payload Format For AV1 version 1.0: aggregation header (section 4.4), dependency descriptor header
- * extension (appendix A.8). Templates are not evaluated: every packet has layer 0. */
+ * RTP Payload Format For AV1 version 1.0: aggregation header (section 4.4), dependency descriptor
+ * header extension (appendix A.8). Templates are not evaluated: every packet has layer 0. */
 #ifndef RH_WIRE_AV1_H
 #define RH_WIRE_AV1_H
 

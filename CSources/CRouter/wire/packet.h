@@ -1,9 +1,10 @@
 /* A received RTP packet, parsed once, and the header written for each subscriber.
  * SPDX-License-Identifier: Apache-2.0
  *
- * RFC 3550 section 5.1 (header), RFC 8285 (header extensions, one- and two-byte form), RFC 4588 (RTX).
- * struct rh_packet holds offsets, counted from the packet's first byte, and values; it stays valid when
- * packet and struct are copied elsewhere together. Owner: whoever owns the packet's bytes.
+ * RFC 3550 section 5.1 (header), RFC 8285 (header extensions, one- and two-byte form), RFC 4588
+ * (RTX). struct rh_packet holds offsets, counted from the packet's first byte, and values; it
+ * stays valid when packet and struct are copied elsewhere together. Owner: whoever owns the
+ * packet's bytes.
  *
  * A received datagram goes through
  *   rh_packet_parse_header   clear part: enough to find keys and replay state
@@ -74,8 +75,8 @@ struct rh_layer_info {
     bool discardable;          /* VP8: N, no reference; VP9: Z, not used by higher spatial layers */
     bool independent;          /* VP9: P = 0, no earlier picture is referred to */
     bool inter_layer;          /* VP9: D, depends on the next lower spatial layer */
-    bool is_dense;             /* VP8: picture ids count pictures and nothing refers to them, so they
-                                  close up when pictures are left out */
+    bool is_dense;             /* VP8: nothing refers to picture ids, so they close up when
+                                  pictures are left out */
 };
 
 struct rh_packet {
@@ -116,16 +117,17 @@ enum rh_result rh_packet_parse_header(
  *
  * size    bytes of the packet without the SRTP tag
  * packet  of rh_packet_parse_header for the same bytes; changed only on RH_OK
- * An element that does not fit its block ends the reading of the block, those before it count; so does
- * id 15 in the one-byte form (RFC 8285 section 4.2). Blocks of another profile are passed over.
+ * An element that does not fit its block ends the reading of the block, those before it count; so
+ * does id 15 in the one-byte form (RFC 8285 section 4.2). Blocks of another profile are passed
+ * over.
  * Returns RH_TRUNCATED when size is below header_bytes, RH_MALFORMED when the padding count is 0 or
  * exceeds the payload. */
 enum rh_result rh_packet_parse_rest(
     const uint8_t *bytes, size_t size, const struct rh_extension_map *map,
     struct rh_packet *packet);
 
-/* Turns an RTX packet (RFC 4588 section 4) into the packet that it repeats: seq, ssrc and payload type
- * are the original's and the payload begins two bytes later.
+/* Turns an RTX packet (RFC 4588 section 4) into the packet that it repeats: seq, ssrc and payload
+ * type are the original's and the payload begins two bytes later.
  *
  * packet  changed only on RH_OK
  * Returns RH_TRUNCATED when there is no original number (padding used as a probe). */
@@ -170,10 +172,11 @@ struct rh_header {
     bool marker;
 };
 
-/* Writes a subscriber's header: version 2, no padding, no CSRC; an extension block, when any element is
- * to be written, with mid, abs-send-time, transport-wide number, and audio level, orientation and
- * dependency descriptor of the source where it has them. One-byte form when every id is at most 14 and
- * every element 1 to 16 bytes long, else two-byte form with appbits 0 (RFC 8285 section 4.3).
+/* Writes a subscriber's header: version 2, no padding, no CSRC; an extension block, when any
+ * element is to be written, with mid, abs-send-time, transport-wide number, and audio level,
+ * orientation and dependency descriptor of the source where it has them. One-byte form when every
+ * id is at most 14 and every element 1 to 16 bytes long, else two-byte form with appbits 0 (RFC
+ * 8285 section 4.3).
  *
  * source, source_bytes  the packet that is forwarded
  * out                   RH_WRITTEN_HEADER_BYTES_MAX bytes or more; all of it may be written

@@ -26,13 +26,24 @@ void rh_jobs_deinit(struct rh_jobs *jobs)
         continue;
 }
 
-void rh_jobs_push(struct rh_jobs *jobs, void *job)
+/* The node of one waiting job, the only memory taken after start-up. */
+static struct rh_job *init_node(void *job)
 {
-    RH_ASSERT(job != NULL);
     struct rh_job *node = malloc(sizeof *node);
     RH_ASSERT(node != NULL);
     node->job = job;
-    push_node(jobs, node);
+    return node;
+}
+
+static void deinit_node(struct rh_job *node)
+{
+    free(node);
+}
+
+void rh_jobs_push(struct rh_jobs *jobs, void *job)
+{
+    RH_ASSERT(job != NULL);
+    push_node(jobs, init_node(job));
 }
 
 /* Takes the node at the tail, which is known to have a successor. */
@@ -41,7 +52,7 @@ static void *take(struct rh_jobs *jobs, struct rh_job *next)
     struct rh_job *node = jobs->tail;
     void *job = node->job;
     jobs->tail = next;
-    free(node);
+    deinit_node(node);
     return job;
 }
 

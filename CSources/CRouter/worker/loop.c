@@ -82,8 +82,20 @@ static void wake_targets(struct rh_worker *worker)
         uv_async_send(&worker->targets[__builtin_ctzll(filled)]->wake);
 }
 
+/* What is in use now, for readers on other threads. */
+static void note_use(struct rh_media *media)
+{
+    struct rh_counters *counters = &media->counters;
+    uint32_t buffers = media->buffers.used;
+    __atomic_store_n(&counters->peers, rh_handles_count(&media->peer_handles), __ATOMIC_RELAXED);
+    __atomic_store_n(&counters->tracks, rh_handles_count(&media->track_handles), __ATOMIC_RELAXED);
+    __atomic_store_n(&counters->slots, rh_handles_count(&media->slot_handles), __ATOMIC_RELAXED);
+    __atomic_store_n(&counters->buffers_used, buffers, __ATOMIC_RELAXED);
+}
+
 static void end_wakeup(struct rh_worker *worker)
 {
+    note_use(&worker->forwarder.media);
     tell_owner(worker);
     rh_worker_flush(worker);
     wake_targets(worker);
@@ -331,10 +343,12 @@ enum rh_result rh_worker_connect(struct rh_worker *source, struct rh_worker *tar
 static void *run_thread(void *argument)
 {
     struct rh_worker *worker = argument;
+    atomic_store(&worker->thread_id, (uintptr_t)pthread_self());
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     while (run_jobs(worker, RH_JOBS_PER_WAKEUP))
         continue;
     end_wakeup(worker);
+    atomic_store(&worker->thread_id, 0);
     return NULL;
 }
 
@@ -390,6 +404,6 @@ void rh_worker_enqueue(struct rh_worker *worker, void *job)
 
 bool rh_worker_is_current(const struct rh_worker *worker)
 {
-    return atomic_load_explicit(&worker->running, memory_order_acquire)
-        && pthread_equal(pthread_self(), worker->thread);
+    return atomic_load_explicit(&worker->thread_id, memory_order_relaxed)
+        == (uintptr_t)pthread_self();
 }

@@ -35,7 +35,7 @@ static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291
 static socklen_t to_socket_address(
     const struct rh_address *address, bool is_v6, union socket_address *out)
 {
-    if (!is_v6) {
+    if (!is_v6 && address->family == 4) { /* IPv6 on an IPv4 socket: refused by the kernel */
         out->v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(address->port)};
         memcpy(&out->v4.sin_addr, address->ip, 4);
         return sizeof out->v4;
@@ -99,7 +99,7 @@ static enum rh_result bind_socket(struct rh_udp *udp, const struct rh_address *b
     return RH_OK;
 }
 
-static struct rh_udp_batches *make_batches(void)
+static struct rh_udp_batches *init_batches(void)
 {
     struct rh_udp_batches *batches = calloc(1, sizeof *batches);
     if (batches == NULL)
@@ -125,7 +125,7 @@ enum rh_result rh_udp_init(
         return RH_MALFORMED;
     int family = udp->is_v6 ? AF_INET6 : AF_INET;
     udp->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    udp->batches = make_batches();
+    udp->batches = init_batches();
     if (udp->fd < 0 || udp->batches == NULL || bind_socket(udp, bind_to) != RH_OK) {
         int error = errno;
         rh_udp_deinit(udp);

@@ -41,7 +41,8 @@ struct rh_worker {
     uv_poll_t readable;
     uv_prepare_t prepare;
     uv_check_t check;
-    pthread_t thread;
+    pthread_t thread;              /* the starter's */
+    _Atomic(uintptr_t) thread_id;  /* pthread_self of the running thread; 0: none */
     _Atomic bool running;  /* the thread exists */
     _Atomic bool stopping; /* rh_worker_stop was called */
     _Atomic bool ended;    /* the loop is over: nothing is woken any more */

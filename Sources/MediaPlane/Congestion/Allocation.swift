@@ -84,7 +84,7 @@ package enum Allocation {
         let live = demand.layers.indices.filter { demand.layers[$0].isLive }
         guard let lowest = live.first else { return [0] }
         let most = Double(demand.wantedBps) * tolerance
-        return [lowest] + live.dropFirst().filter { Double(demand.layers[$0].bitrate) <= most }
+        return [lowest] + live.dropFirst().filter { Double(demand.layers[$0].wantedFrom) <= most }
     }
 
     private static func cost(_ demand: AllocationDemand, to index: Int) -> Double {

@@ -12,6 +12,7 @@ package struct DownlinkEstimate: Sendable {
     static let ceilingBps = 100_000_000.0
     static let lossHigh = 0.10
     static let lossLow = 0.02
+    static let windowPacketsMin = 100.0
     /// Growth a second while the link is well.
     static let growth = 1.08
     static let holdUsMin: UInt64 = 2_000_000
@@ -28,7 +29,9 @@ package struct DownlinkEstimate: Sendable {
     private var lastUs: UInt64?
     private var growAfterUs: UInt64 = 0
     private var holdUs = DownlinkEstimate.holdUsMin
-    private var lastCutUs: UInt64 = 0
+    private var windowLost = 0.0
+    private var windowPackets = 0.0
+    private var windowStartUs: UInt64?
 
     package init() {}
 
@@ -47,15 +50,25 @@ package struct DownlinkEstimate: Sendable {
         }
     }
 
-    /// Loss in one report, 0...1, over all streams weighted by packets.
-    package mutating func noteLoss(_ fraction: Double, nowUs: UInt64) {
-        let clamped = min(1, max(0, fraction))
-        lossFraction += (clamped - lossFraction) * 0.3
-        guard clamped > Self.lossHigh, lossFraction > Self.lossHigh,
-            nowUs >= lastCutUs + 1_000_000
-        else { return }
+    /// Loss in one report, over all its streams.
+    ///
+    /// A report covers some dozen packets, so that one loss in it reads as ten percent: reports are
+    /// added up over a second and `windowPacketsMin` packets, and a window cuts only when chance
+    /// does not explain that it lies above `lossHigh` (three standard deviations).
+    /// - Parameter fraction: of `packets` expected, 0...1.
+    package mutating func noteLoss(_ fraction: Double, packets: Int = 1000, nowUs: UInt64) {
+        windowLost += min(1, max(0, fraction)) * Double(packets)
+        windowPackets += Double(packets)
+        let start = windowStartUs ?? nowUs
+        windowStartUs = start
+        guard windowPackets >= Self.windowPacketsMin, nowUs >= start + 1_000_000 else { return }
+        let loss = windowLost / windowPackets
+        let deviation = (loss * (1 - loss) / windowPackets).squareRoot()
+        (windowLost, windowPackets, windowStartUs) = (0, 0, nowUs)
+        lossFraction += (loss - lossFraction) * 0.3
+        guard loss - 3 * deviation > Self.lossHigh, lossFraction > Self.lossHigh else { return }
         let base = min(limitBps ?? .infinity, max(sentBps, Self.floorBps))
-        cut(to: base * (1 - 0.5 * clamped), nowUs: nowUs)
+        cut(to: base * (1 - 0.5 * loss), nowUs: nowUs)
     }
 
     private mutating func cut(to bps: Double, nowUs: UInt64) {
@@ -63,7 +76,6 @@ package struct DownlinkEstimate: Sendable {
         holdUs = hasJustGrown ? min(holdUs * 2, Self.holdUsMax) : Self.holdUsMin
         limitBps = max(Self.floorBps, bps)
         growAfterUs = nowUs + holdUs
-        lastCutUs = nowUs
     }
 
     /// Growth; call a few times a second.

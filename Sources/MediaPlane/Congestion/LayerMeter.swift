@@ -3,13 +3,20 @@
 /// An encoding as the choice of layers sees it.
 package struct LayerState: Hashable, Sendable {
     package var isLive: Bool
-    /// Measured, else declared, else a default; bit/s.
+    /// Measured, else nominal; bit/s. What the encoding costs now.
     package var bitrate: Int
+    /// Declared, else a default; bit/s. What the encoding may cost: a still picture's full
+    /// resolution is cheap, and yet no thumbnail's subscriber wants to decode it.
+    package var nominal: Int
 
-    package init(isLive: Bool, bitrate: Int) {
+    package init(isLive: Bool, bitrate: Int, nominal: Int = 0) {
         self.isLive = isLive
         self.bitrate = bitrate
+        self.nominal = nominal
     }
+
+    /// What is compared with the most that a subscriber wants.
+    package var wantedFrom: Int { max(bitrate, nominal) }
 }
 
 /// Measures one encoding from its running totals.
@@ -17,8 +24,9 @@ package struct LayerMeter: Sendable {
     /// Without packets for so long an encoding is dead.
     package static let silenceUs: UInt64 = 2_000_000
     static let sampleUs: UInt64 = 400_000
-    /// For encodings 0, 1, 2 that declare nothing.
+    /// For encodings 0, 1, 2 of a picture that declare nothing, and for sound.
     static let defaultsBps = [150_000, 500_000, 1_500_000]
+    package static let audioBps = 40_000
 
     private var lastBytes: UInt64 = 0
     private var lastUs: UInt64 = 0
@@ -54,8 +62,9 @@ package struct LayerMeter: Sendable {
 
     /// For the choice of layers.
     package func state(index: Int, declared: Int?, nowUs: UInt64) -> LayerState {
-        let fallback = declared ?? Self.defaultsBps[min(index, Self.defaultsBps.count - 1)]
-        return LayerState(isLive: isLive(nowUs: nowUs), bitrate: measured ?? fallback)
+        let nominal = declared ?? Self.defaultsBps[min(index, Self.defaultsBps.count - 1)]
+        return LayerState(
+            isLive: isLive(nowUs: nowUs), bitrate: measured ?? nominal, nominal: nominal)
     }
 }
 

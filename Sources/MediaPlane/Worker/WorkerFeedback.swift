@@ -58,7 +58,7 @@ extension Worker {
     private func noteBlocks(_ blocks: [ReportBlock], from peer: Peer, nowUs: UInt64) {
         let ntpNow = shared.clock.ntp(atUs: nowUs)
         var lost = 0.0
-        var weight = 0.0
+        var packets = 0
         for block in blocks {
             guard let handle = peer.slotsBySSRC[block.ssrc], let slot = slots[handle] else {
                 continue
@@ -66,18 +66,16 @@ extension Worker {
             peer.roundTrip.note(block, ntpNow: ntpNow)
             let fraction = Double(block.fractionLost) / 256
             slots[handle]?.lossFraction = fraction
-            // Streams weigh by what they carry; a silent one says nothing about the link.
-            let bitrate = carriedBitrate(slot)
-            lost += fraction * bitrate
-            weight += bitrate
+            slots[handle]?.reportedHighest = block.highestSequence
+            // Streams weigh by their packets since the report before.
+            guard let former = slot.reportedHighest else { continue }
+            let expected = Int(Int32(bitPattern: block.highestSequence &- former))
+            guard expected > 0, expected < 1 << 16 else { continue }
+            lost += fraction * Double(expected)
+            packets += expected
         }
-        if weight > 0 { peer.estimate.noteLoss(lost / weight, nowUs: nowUs) }
-    }
-
-    private func carriedBitrate(_ slot: Slot) -> Double {
-        guard let handle = slot.track, let track = tracks[handle] else { return 0 }
-        let index = min(slot.carried ?? 0, track.encodings.count - 1)
-        return Double(track.encodings[index].meter.measured ?? 0)
+        guard packets > 0 else { return }
+        peer.estimate.noteLoss(lost / Double(packets), packets: packets, nowUs: nowUs)
     }
 
     private func resend(_ sequences: [UInt16], _ media: UInt32, _ peer: Peer) {
@@ -191,10 +189,7 @@ extension Worker {
         let encoding = Int(event.encoding)
         guard track.encodings.indices.contains(encoding) else { return }
         slots[event.slot]?.carried = encoding
-        let rate = track.encodings[encoding].meter.state(
-            index: encoding, declared: track.publication.encodings[encoding].declaredBitrate,
-            nowUs: nowUs
-        ).bitrate
+        let rate = track.layer(encoding, nowUs: nowUs).bitrate
         emit(
             .slotLayer(
                 peer.id, slot.id, layer: track.publication.encodings[encoding].rid, bitrate: rate))

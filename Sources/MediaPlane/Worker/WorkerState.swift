@@ -96,10 +96,15 @@ struct Track {
     }
 
     func layers(nowUs: UInt64) -> [LayerState] {
-        encodings.indices.map { index in
-            let declared = publication.encodings[index].declaredBitrate
-            return encodings[index].meter.state(index: index, declared: declared, nowUs: nowUs)
-        }
+        encodings.indices.map { layer($0, nowUs: nowUs) }
+    }
+
+    func layer(_ index: Int, nowUs: UInt64) -> LayerState {
+        let declared = publication.encodings[index].declaredBitrate
+        let isAudio = publication.kind == .audio
+        return encodings[index].meter.state(
+            index: index, declared: declared ?? (isAudio ? LayerMeter.audioBps : nil),
+            nowUs: nowUs)
     }
 }
 
@@ -118,6 +123,8 @@ struct Slot {
     var carried: Int?
     var isPaused = false
     var lossFraction = 0.0
+    /// Extended sequence number in the receiver's last report.
+    var reportedHighest: UInt32?
 
     func payload(for codec: MediaCodec) -> PayloadMapping? {
         description.payloads.first { $0.codec == codec }

@@ -82,8 +82,8 @@ public struct JSONMembers: Sendable {
         guard length.contains(text.unicodeScalars.count) else {
             throw Problem(
                 .badRequest,
-                detail: "'\(name)' must have \(length.lowerBound) to \(length.upperBound) characters"
-            )
+                detail: "'\(name)' must have \(length.lowerBound) to \(length.upperBound) "
+                    + "characters")
         }
         return text
     }
@@ -131,8 +131,8 @@ extension Request {
     /// The JSON object in the body. Problems: 415 for another media type, 413 above the size
     /// limit, 400 for anything but one JSON object.
     public func jsonMembers(_ context: HTTPContext) async throws -> JSONMembers {
-        let type = (headers[.contentType] ?? "").split(separator: ";").first.map { $0.trimmingSpaces }
-        guard type?.lowercased() == "application/json" else {
+        let type = (headers[.contentType] ?? "").split(separator: ";").first
+        guard type?.trimmingSpaces.lowercased() == "application/json" else {
             throw Problem(
                 .unsupportedMediaType, detail: "the body must be application/json",
                 headers: [.accept: "application/json"])

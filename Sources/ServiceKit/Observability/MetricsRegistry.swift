@@ -47,7 +47,8 @@ public final class MetricsRegistry: MetricsFactory, Sendable {
 
     private func find<Handler>(
         _ label: String, _ dimensions: [(String, String)],
-        in path: any WritableKeyPath<State, [Key: Handler]> & Sendable, make: @Sendable () -> Handler
+        in path: any WritableKeyPath<State, [Key: Handler]> & Sendable,
+        make: @Sendable () -> Handler
     ) -> Handler where Handler: Sendable {
         let key = Key(name: label, labels: dimensions.flatMap { [$0.0, $0.1] })
         return state.withLock { state in

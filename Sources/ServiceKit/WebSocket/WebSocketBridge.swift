@@ -41,6 +41,8 @@ final class WebSocketBridge: ChannelDuplexHandler {
     private let limits: WebSocketServerLimits
     private let gate: WebSocketFrameGate
     private var closeSent = false
+    /// The peer has closed too, or had its time: the connection may be torn down.
+    private var mayClose = false
     private var inboundEnded = false
     private var isPongDue = false
     private var pinger: RepeatedTask?
@@ -75,7 +77,7 @@ final class WebSocketBridge: ChannelDuplexHandler {
     }
 
     private func ping(_ context: ChannelHandlerContext) {
-        if isPongDue { return context.close(promise: nil) }
+        if isPongDue { return tearDown(context) }
         if closeSent { return }
         isPongDue = true
         let frame = WebSocketFrame(fin: true, opcode: .ping, data: ByteBuffer())
@@ -86,9 +88,10 @@ final class WebSocketBridge: ChannelDuplexHandler {
         stall?.cancel()
         stall = nil
         if !context.channel.isWritable {
-            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+            let bound = NIOLoopBound((context, self), eventLoop: context.eventLoop)
             stall = context.eventLoop.scheduleTask(in: limits.stallTimeout) {
-                bound.value.close(promise: nil)
+                let (context, handler) = bound.value
+                handler.tearDown(context)
             }
         }
         context.fireChannelWritabilityChanged()
@@ -132,7 +135,7 @@ final class WebSocketBridge: ChannelDuplexHandler {
             if let given, isText, Self.mayBeSent(given) { code = given }
         }
         if closeSent {
-            context.close(promise: nil)
+            tearDown(context)
             endInbound(context)
         } else {
             fail(context, code)
@@ -155,7 +158,7 @@ final class WebSocketBridge: ChannelDuplexHandler {
             fail(context, .goingAway)
         case ChannelEvent.inputClosed:
             endInbound(context)
-            context.close(promise: nil)
+            tearDown(context)
         default:
             context.fireUserInboundEventTriggered(event)
         }
@@ -206,7 +209,8 @@ final class WebSocketBridge: ChannelDuplexHandler {
     }
 
     /// Close frame, end of output, then a bounded time for the peer to close. An immediate close
-    /// with unread input would send a reset, and the peer would never see the close frame.
+    /// with unread input would send a reset, and the peer would never see the close frame: so what
+    /// still comes is read and forgotten until the peer closes.
     private func fail(
         _ context: ChannelHandlerContext, _ code: WebSocketErrorCode, reason: ByteBuffer? = nil
     ) {
@@ -219,8 +223,32 @@ final class WebSocketBridge: ChannelDuplexHandler {
         let frame = WebSocketFrame(fin: true, opcode: .connectionClose, data: payload)
         context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
         context.close(mode: .output, promise: nil)
-        let channel = context.channel
-        channel.eventLoop.scheduleTask(in: limits.closeTimeout) { channel.close(promise: nil) }
+        context.read()
+        let bound = NIOLoopBound((context, self), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: limits.closeTimeout) {
+            let (context, handler) = bound.value
+            handler.tearDown(context)
+        }
+    }
+
+    private func tearDown(_ context: ChannelHandlerContext) {
+        mayClose = true
+        context.close(promise: nil)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        if closeSent && !mayClose { context.read() }
+    }
+
+    /// The route's handler is done; the peer may still be owed the close frame.
+    func close(
+        context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?
+    ) {
+        guard closeSent, !mayClose, context.channel.isActive else {
+            return context.close(mode: mode, promise: promise)
+        }
+        if let promise { context.channel.closeFuture.cascade(to: promise) }
     }
 
     private func endInbound(_ context: ChannelHandlerContext) {

@@ -83,8 +83,7 @@ struct Speakers: Sendable {
         guard let voice = voices[peer] else { return isCarried ? 10_000 : 20_000 }
         let age = latest - voice.lastLoud
         if isCarried && age < Self.holdTime { return 0 }
-        let tenths = age.components.seconds * 10 + age.components.attoseconds / 100_000_000_000_000_000
-        return 1 + Int(min(tenths, 9000))
+        return 1 + Int(min(max(age / .milliseconds(100), 0), 9000))
     }
 
     private func isActive(_ voice: Voice, _ now: Duration) -> Bool {

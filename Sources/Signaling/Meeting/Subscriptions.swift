@@ -12,7 +12,8 @@ extension Meeting {
             if let index = wanted.firstIndex(where: { $0.isSameFeed(as: request) }) {
                 wanted.remove(at: index)
             } else if !departedAccounts.contains(request.accountID) {
-                throw Refusal("not subscribed to the \(request.source.rawValue) of \(request.accountID)")
+                let source = request.source.rawValue
+                throw Refusal("not subscribed to the \(source) of \(request.accountID)")
             }
         }
         for request in add {

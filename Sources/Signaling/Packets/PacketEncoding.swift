@@ -149,7 +149,9 @@ extension MeetingUsers {
         object.addOptional("host", host)
         if !names.isEmpty {
             var members = JSONObjectWriter()
-            for accountID in names.keys.sorted() { members.addOptional(accountID, names[accountID]) }
+            for accountID in names.keys.sorted() {
+                members.addOptional(accountID, names[accountID])
+            }
             object.add("names", members)
         }
         if isLocked { object.add("locked", true) }

@@ -93,7 +93,8 @@ struct AnswerWriter {
         _ choice: FormatChoice, of plan: SectionPlan, to text: inout String
     ) {
         let format = choice.format
-        var rtpmap = "a=rtpmap:\(format.payloadType) \(choice.codec.encodingName)/\(format.clockRate)"
+        let name = choice.codec.encodingName
+        var rtpmap = "a=rtpmap:\(format.payloadType) \(name)/\(format.clockRate)"
         if format.channels > 1 { rtpmap += "/\(format.channels)" }
         add(rtpmap, to: &text)
         for feedback in format.feedback {

@@ -56,7 +56,8 @@ struct SectionPlanner {
         for section in sending {
             guard let mid = section.mid, let source = sources[mid] else { continue }
             guard source.kind == section.kind else {
-                throw SDPError("section \(mid) is \(section.type) and can't be a \(source.rawValue)")
+                throw SDPError(
+                    "section \(mid) is \(section.type) and can't be a \(source.rawValue)")
             }
             guard taken.insert(source).inserted else {
                 throw SDPError("two sections are the \(source.rawValue)")
@@ -80,7 +81,8 @@ struct SectionPlanner {
             mid.utf8.count <= Negotiator.midBytesMax
         else { return false }
         let isBundled = bundle.contains(mid) || (bundle.isEmpty && offer.media.count == 1)
-        let isSecure = section.proto.hasSuffix("TLS/RTP/SAVPF") || section.proto.hasSuffix("TLS/RTP/SAVP")
+        let isSecure =
+            section.proto.hasSuffix("TLS/RTP/SAVPF") || section.proto.hasSuffix("TLS/RTP/SAVP")
         return isBundled && isSecure && section.hasRtcpMux
     }
 
@@ -153,8 +155,9 @@ struct SectionPlanner {
         _ section: MediaSection, publishes: Bool, receives: Bool
     ) -> [ExtensionMapping] {
         var accepted: [ExtensionMapping] = []
-        for mapping in section.extensions where !accepted.contains(where: { $0.uri == mapping.uri }) {
-            guard let known = HeaderExtensions.known.first(where: { $0.uri == mapping.uri }),
+        for mapping in section.extensions {
+            guard !accepted.contains(where: { $0.uri == mapping.uri }),
+                let known = HeaderExtensions.known.first(where: { $0.uri == mapping.uri }),
                 publishes && known.inPublications || receives && known.inSlots,
                 mapping.id < 15 || offer.allowsMixedExtensions
             else { continue }

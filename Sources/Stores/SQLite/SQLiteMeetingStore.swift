@@ -142,7 +142,8 @@ public struct SQLiteMeetingStore: MeetingStore {
     public func prune(createdBefore: Int) async throws(StoreError) -> [MeetingRecord] {
         try await database.write { database in
             let ids = try String.fetchAll(
-                database, sql: "SELECT meeting_id FROM meetings WHERE created < ? AND recording = 0",
+                database,
+                sql: "SELECT meeting_id FROM meetings WHERE created < ? AND recording = 0",
                 arguments: [createdBefore])
             let meetings = try ids.compactMap { try Self.find($0, database) }
             try database.execute(

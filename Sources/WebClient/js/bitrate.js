@@ -1,11 +1,13 @@
 // Which bit rate to ask of the node for a tile. SPDX-License-Identifier: Apache-2.0
 
-/** The camera's simulcast layers, lowest first: RID, down-scaling and most bit/s. */
+/** The camera's simulcast layers, lowest first: RID and most bit/s. */
 export const CAMERA_LAYERS = Object.freeze([
-  Object.freeze({ rid: "q", scale: 4, maxBitrate: 150_000 }),
-  Object.freeze({ rid: "h", scale: 2, maxBitrate: 500_000 }),
-  Object.freeze({ rid: "f", scale: 1, maxBitrate: 1_500_000 }),
+  Object.freeze({ rid: "q", maxBitrate: 150_000 }),
+  Object.freeze({ rid: "h", maxBitrate: 500_000 }),
+  Object.freeze({ rid: "f", maxBitrate: 1_500_000 }),
 ]);
+/** The least pixels of a captured picture for one, two and three layers. */
+const LAYER_PIXELS = [0, 480 * 270, 960 * 540];
 
 /** Most bit/s of a shared screen. */
 export const SCREEN_BITRATE = 2_500_000;
@@ -28,9 +30,20 @@ export function bitrateFor({ source, width, height, ratio = 1 }) {
   return CAMERA_LAYERS[step < 0 ? CAMERA_LAYERS.length - 1 : step].maxBitrate;
 }
 
-/** Encodings of the camera for addTransceiver. */
-export function cameraEncodings() {
-  return CAMERA_LAYERS.map(({ rid, scale, maxBitrate }) => ({
-    rid, maxBitrate, scaleResolutionDownBy: scale, active: true,
+/**
+ * Encodings of the camera for addTransceiver or setParameters. A small picture is sent in fewer:
+ * encoders refuse the topmost of too many layers, and that would be the picture itself. So a
+ * layer keeps its lines (about 180, 360, 720) whatever the camera gives.
+ *
+ * size  {width, height} of the captured picture in pixels; unknown counts as large
+ */
+export function cameraEncodings({ width, height } = {}) {
+  const pixels = width && height ? width * height : Infinity;
+  const active = LAYER_PIXELS.filter((least) => pixels >= least).length;
+  return CAMERA_LAYERS.map(({ rid, maxBitrate }, index) => ({
+    rid,
+    maxBitrate,
+    scaleResolutionDownBy: 2 ** Math.max(0, active - 1 - index),
+    active: index < active,
   }));
 }

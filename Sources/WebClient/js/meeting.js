@@ -207,6 +207,7 @@ export class Meeting extends Emitter {
   // What the handlers in packets.js call.
 
   admitted(details) {
+    if (this.state === "waiting") this.joinedAt = performance.now();
     this.#signaling.joined(details);
   }
 

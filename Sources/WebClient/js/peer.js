@@ -37,7 +37,8 @@ export class Peer extends Emitter {
   /** Adds the sections of the microphone and the camera, with or without a track yet. */
   publish({ micTrack, cameraTrack }) {
     this.#senders.microphone = this.#addSender("audio", micTrack, undefined);
-    this.#senders.camera = this.#addSender("video", cameraTrack, cameraEncodings());
+    this.#senders.camera = this.#addSender("video", cameraTrack,
+      cameraEncodings(cameraTrack?.getSettings()));
   }
 
   #addSender(kind, track, sendEncodings) {
@@ -50,7 +51,10 @@ export class Peer extends Emitter {
 
   /** Replaces what a source sends: a track, or null for nothing. No new offer is needed. */
   async replace(source, track) {
-    await this.#senders[source]?.sender.replaceTrack(track);
+    const sender = this.#senders[source]?.sender;
+    if (!sender || sender.track === track) return;
+    await sender.replaceTrack(track);
+    if (source === "camera" && track) await fitEncodings(sender, track);
   }
 
   /** Starts or stops the screen's section; a new offer follows. */
@@ -181,6 +185,21 @@ export class Peer extends Emitter {
     clearTimeout(this.#timer);
     clearTimeout(this.#restartTimer);
     this.pc.close();
+  }
+}
+
+/** Brings the camera's encodings in line with the size of its new track. */
+async function fitEncodings(sender, track) {
+  const wanted = new Map(cameraEncodings(track.getSettings()).map((entry) => [entry.rid, entry]));
+  const parameters = sender.getParameters();
+  for (const encoding of parameters.encodings ?? []) {
+    const { scaleResolutionDownBy, active } = wanted.get(encoding.rid) ?? encoding;
+    Object.assign(encoding, { scaleResolutionDownBy, active });
+  }
+  try {
+    await sender.setParameters(parameters);
+  } catch (error) {
+    console.info("encodings", error);
   }
 }
 

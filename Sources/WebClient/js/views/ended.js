@@ -7,7 +7,7 @@ import { header } from "./header.js";
 const TITLES = {
   ended: "This meeting has ended.",
   left: "You left the meeting.",
-  removed: "You were removed.",
+  removed: "You are out of the meeting.",
   denied: "You are not in the meeting.",
 };
 
