@@ -24,13 +24,26 @@ let strict: [SwiftSetting] = [
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
-let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let lifecycle: Target.Dependency = .product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 
 let system: [Target] = [
-    .systemLibrary(name: "CUV", path: "CSources/CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
-    .systemLibrary(name: "COpenSSL", path: "CSources/COpenSSL", pkgConfig: "libssl libcrypto", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CArgon2", path: "CSources/CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+    .systemLibrary(
+        name: "CUV",
+        path: "CSources/CUV",
+        pkgConfig: "libuv",
+        providers: [.apt(["libuv1-dev"])]),
+    .systemLibrary(
+        name: "COpenSSL",
+        path: "CSources/COpenSSL",
+        pkgConfig: "libssl libcrypto",
+        providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+        name: "CArgon2",
+        path: "CSources/CArgon2",
+        pkgConfig: "libargon2",
+        providers: [.apt(["libargon2-dev"])]),
 ]
 
 let core: [Target] = [
@@ -116,10 +129,34 @@ let services: [Target] = [
             "ServiceKit", hummingbird, lifecycle, .product(name: "NIOPosix", package: "swift-nio"),
         ], swiftSettings: strict),
     .testTarget(name: "StoresTests", dependencies: ["Stores"], swiftSettings: strict),
-    .testTarget(name: "AccountsTests", dependencies: ["Accounts", .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),
-    .testTarget(name: "MeetingsTests", dependencies: ["Meetings", .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),
-    .testTarget(name: "GatewayTests", dependencies: ["Gateway", .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),
-    .testTarget(name: "RoutingTests", dependencies: ["Routing", .product(name: "HummingbirdTesting", package: "hummingbird")], swiftSettings: strict),
+    .testTarget(
+        name: "AccountsTests",
+        dependencies: [
+            "Accounts",
+            .product(name: "HummingbirdTesting", package: "hummingbird"),
+        ],
+        swiftSettings: strict),
+    .testTarget(
+        name: "MeetingsTests",
+        dependencies: [
+            "Meetings",
+            .product(name: "HummingbirdTesting", package: "hummingbird"),
+        ],
+        swiftSettings: strict),
+    .testTarget(
+        name: "GatewayTests",
+        dependencies: [
+            "Gateway",
+            .product(name: "HummingbirdTesting", package: "hummingbird"),
+        ],
+        swiftSettings: strict),
+    .testTarget(
+        name: "RoutingTests",
+        dependencies: [
+            "Routing",
+            .product(name: "HummingbirdTesting", package: "hummingbird"),
+        ],
+        swiftSettings: strict),
 ]
 
 let chosen = Context.environment["ROUNDHOUSE_TARGETS"].map { Set($0.split(separator: " ").map(String.init)) }

@@ -17,13 +17,14 @@ enum {
     /* Bytes after a packet that ciphers may read or write beyond its end. */
     RH_PACKET_SLACK_BYTES = 64,
 
-    /* Bytes one packet buffer occupies: bookkeeping, the parsed packet and the bytes. A multiple of a
-     * cache line. */
+    /* Bytes one packet buffer occupies: bookkeeping, the parsed packet and the bytes. A multiple
+     * of a cache line. */
     RH_BUFFER_BYTES = 1792,
 
     /* Packet buffers of a worker. Holders: one receive batch (256) plus one second of every
-     * received encoding. 50 participants with microphone and thumbnail: 4,750 a second; 16 publishers
-     * of three camera layers at 2.2 Mbit/s: 5,000. 32,768 * 1,792 B = 56 MiB of address space. */
+     * received encoding. 50 participants with microphone and thumbnail: 4,750 a second; 16
+     * publishers of three camera layers at 2.2 Mbit/s: 5,000. 32,768 * 1,792 B = 56 MiB of
+     * address space. */
     RH_BUFFERS_DEFAULT = 32768,
 
     /* What one wake-up can hold besides histories, twice: the least a worker works with. */
@@ -36,8 +37,8 @@ enum {
      * three encodings (12 KiB of history index each only when used): 14 MiB. */
     RH_TRACKS_DEFAULT = 8192,
 
-    /* 49 participants with 49 video and 49 audio slots need 4,802; a worker keeps ten such meetings.
-     * A slot is 1.5 KiB: 72 MiB. */
+    /* 49 participants with 49 video and 49 audio slots need 4,802; a worker keeps ten such
+     * meetings. A slot is 1.5 KiB: 72 MiB. */
     RH_SLOTS_DEFAULT = 49152,
 
     /* Handles have 18 bits of index: the most that any pool can hold. */
@@ -54,12 +55,13 @@ enum {
      * is enough for 5,120 packets a second. 16 B each: 8 KiB a peer. */
     RH_ARRIVALS_PER_PEER = 512,
 
-    /* Packets of one encoding kept for resends: at most this many and at most RH_HISTORY_US old. The
-     * index costs 4 B each, 4 KiB an encoding (one page). Power of two. */
+    /* Packets of one encoding kept for resends: at most this many and at most RH_HISTORY_US old.
+     * The index costs 4 B each, 4 KiB an encoding (one page). Power of two. */
     RH_HISTORY_PACKETS = 1024,
     RH_HISTORY_US = 1000000,
 
-    /* Sequence numbers remembered to tell duplicates; the same as the history. 128 B an encoding. */
+    /* Sequence numbers remembered to tell duplicates; the same as the history. 128 B an
+     * encoding. */
     RH_WINDOW_PACKETS = 1024,
 
     /* Runs of outgoing packets with the same distance to their source; a resend is looked up here.
@@ -67,8 +69,8 @@ enum {
      * stream thinned by its temporal layers. 32 B each: 768 B a slot. */
     RH_RUNS_PER_SLOT = 24,
 
-    /* Places for the time of a packet's last resend, by its number: no second one within a round trip.
-     * As many as two NACK items name. 4 B each: 256 B a slot. */
+    /* Places for the time of a packet's last resend, by its number: no second one within a round
+     * trip. As many as two NACK items name. 4 B each: 256 B a slot. */
     RH_RESENDS_PER_SLOT = 64,
 
     /* Slots in one cache line of a track's subscriptions: 64 B hold 15 and a link. */

@@ -83,6 +83,7 @@ public struct ServiceProxy: RouterMiddleware {
             outgoing.headers.add(name: field.name.rawName, value: field.value)
         }
         outgoing.headers.replaceOrAdd(name: "X-Forwarded-For", value: context.clientAddress)
+        outgoing.headers.replaceOrAdd(name: "X-Request-Id", value: context.requestID)
         if let authority = request.head.authority {
             outgoing.headers.replaceOrAdd(name: "X-Forwarded-Host", value: authority)
         }

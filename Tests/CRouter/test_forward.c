@@ -1,4 +1,5 @@
-/* The packet path through a real worker, with libsrtp2 at both ends. SPDX-License-Identifier: Apache-2.0 */
+/* The packet path through a real worker, with libsrtp2 at both ends.
+ * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include "wire/bytes.h"
 #include "worker_support.h"
@@ -406,8 +407,8 @@ static void audioNeedsNoKeyframe(void **state)
     room_end(&room);
 }
 
-/* The SRTP index of a number is never used twice under one key: the same keys change nothing, new keys
- * begin at the numbers reached, where the receiver's rollover counter is 0. */
+/* The SRTP index of a number is never used twice under one key: the same keys change nothing,
+ * new keys begin at the numbers reached, where the receiver's rollover counter is 0. */
 static void set_keys(struct host *host, void *argument)
 {
     struct client *client = argument;

@@ -8,7 +8,7 @@
  *   timestamps that go forward, one for each picture
  *   picture ids that go forward, by more than one only across a hole
  *   TL0PICIDX that goes forward, and no picture whose reference was left out on purpose
- * Seven thousand seeds. */
+ * 1,500 seeds and those that showed a defect. */
 #include "select/rewrite.h"
 #include "select/select.h"
 #include "track/runs.h"
@@ -20,7 +20,7 @@
 #include "wire_support.h"
 
 enum {
-    SEEDS = 7000, TICKS = 240, ENCODINGS = 3, TRACKS = 4, FRAME_PACKETS_MAX = 4,
+    SEEDS = 1500, TICKS = 240, ENCODINGS = 3, TRACKS = 4, FRAME_PACKETS_MAX = 4,
     PACKETS_MAX = TICKS * FRAME_PACKETS_MAX, OUT_MAX = PACKETS_MAX * 2, FLYING_MAX = 512,
     PAYLOAD_MAX = 24, VIDEO_RATE = 90000, TICK_US = 33333,
 };
@@ -389,8 +389,10 @@ static void aSubscriberSeesOneContinuousStream(void **state)
     struct world *world = malloc(sizeof *world);
     assert_non_null(world);
     size_t sent = 0, switches = 0, drops = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        run_world(world, seed * 7919);
+    static const uint64_t shown[] = {6805}; /* a late packet after a switch there and back */
+    const size_t count = SEEDS + sizeof shown / sizeof *shown;
+    for (size_t i = 0; i < count; i++) {
+        run_world(world, (i < SEEDS ? i + 1 : shown[i - SEEDS]) * 7919);
         check(world);
         sent += world->sent_count;
         switches += world->switches;

@@ -91,7 +91,8 @@ static struct timespec deadline_after(clockid_t clock, int wait_ms)
     return at;
 }
 
-void host_run(struct host *host, void (*function)(struct host *host, void *argument), void *argument)
+void host_run(
+    struct host *host, void (*function)(struct host *host, void *argument), void *argument)
 {
     struct call call = {.host = host, .function = function, .argument = argument};
     sem_init(&call.done, 0, 0);
@@ -133,6 +134,18 @@ uint32_t host_wait_event(
     return 0;
 }
 
+bool host_wait_datagrams(struct host *host, enum rh_datagram_kind kind, uint32_t count)
+{
+    for (uint64_t end = now_ms() + WAIT_MS; now_ms() < end; host_run(host, nothing, NULL)) {
+        pthread_mutex_lock(&host->lock);
+        bool told = host->datagrams[kind] >= count;
+        pthread_mutex_unlock(&host->lock);
+        if (told)
+            return true;
+    }
+    return false;
+}
+
 struct rh_counters host_counters(const struct host *host)
 {
     struct rh_counters counters;
@@ -142,12 +155,13 @@ struct rh_counters host_counters(const struct host *host)
 
 bool host_wait_counter(const struct host *host, size_t offset, uint64_t value)
 {
-    for (uint64_t end = now_ms() + WAIT_MS; now_ms() < end; host_run((struct host *)host, nothing, NULL)) {
+    for (uint64_t end = now_ms() + WAIT_MS; now_ms() < end;) {
         struct rh_counters counters = host_counters(host);
         uint64_t now;
         memcpy(&now, (const uint8_t *)&counters + offset, sizeof now);
         if (now >= value)
             return true;
+        sched_yield();
     }
     return false;
 }

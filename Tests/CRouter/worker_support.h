@@ -37,12 +37,15 @@ void host_stop(struct host *host);
 void host_destroy(struct host *host);
 
 /* Runs a function on the worker's thread and waits until it is done. */
-void host_run(struct host *host, void (*function)(struct host *host, void *argument), void *argument);
+void host_run(
+    struct host *host, void (*function)(struct host *host, void *argument), void *argument);
 
 /* Waits until an event of that kind was told; copies the first one from place on. Returns the place after
  * it, 0 when it did not come. */
 uint32_t host_wait_event(
     struct host *host, enum rh_event_kind kind, uint32_t from, struct rh_event *event);
+/* Waits until count datagrams of that kind were told. */
+bool host_wait_datagrams(struct host *host, enum rh_datagram_kind kind, uint32_t count);
 struct rh_counters host_counters(const struct host *host);
 /* Waits until a counter (offset in struct rh_counters) reached value. */
 bool host_wait_counter(const struct host *host, size_t offset, uint64_t value);

@@ -366,6 +366,27 @@ private struct Stage {
         }
     }
 
+    @Test func remapsOfOneParticipantKeepTheirOrder() async throws {
+        try await Stage.with(workers: 2) { stage in
+            let track = try await stage.publishAudio()
+            let slots = try await stage.addSlots()
+            let (subscriber, slot) = (stage.subscriber, slots[0])
+            // The first one makes a mirror and suspends; the second must not overtake it.
+            async let first = subscriber.remap([.bind(slot, track, bitrate: 1)])
+            #expect(await first == [.ok])
+            async let second = subscriber.remap([.unbind(slot)])
+            #expect(await second == [.ok])
+            let all = await withTaskGroup(of: [SlotResult].self) { group in
+                for round in 0..<50 {
+                    group.addTask { await subscriber.remap([.bind(slot, track, bitrate: round)]) }
+                    group.addTask { await subscriber.remap([.unbind(slot)]) }
+                }
+                return await group.reduce(into: []) { $0 += $1 }
+            }
+            #expect(all.count == 100 && all.allSatisfy { $0 == .ok })
+        }
+    }
+
     @Test func aStoppedPoolAnswersEveryoneAndFreesEverything() async throws {
         try await Stage.with(workers: 2) { stage in
             await stage.pool.stop()
@@ -383,5 +404,37 @@ private struct Stage {
         #expect(throws: MediaError.self) {
             _ = try WorkerPool(.init(workers: workers), logger: Logger(label: "test"))
         }
+    }
+}
+
+@Suite struct MediaEventQueueTests {
+    @Test func stateChangesAreKeptWhenNobodyReads() async throws {
+        let pool = try WorkerPool(.init(), logger: Logger(label: "test"))
+        try pool.start()
+        let id = try await pool.makeParticipant().id
+        await pool.stop()
+        let queue = MediaEventQueue()
+        for _ in 0..<(MediaEventQueue.droppableMax + 100) { queue.push(.audioLevels([])) }
+        for _ in 0..<50 { queue.push(.connected(id)) }
+        queue.finish()
+        queue.push(.connected(id))
+        var levels = 0
+        var connections = 0
+        for await event in queue.stream() {
+            if case .connected = event { connections += 1 } else { levels += 1 }
+        }
+        #expect(levels == MediaEventQueue.droppableMax)
+        #expect(connections == 50)
+        #expect(queue.droppedCount == 100)
+    }
+
+    @Test func aCancelledReaderReturns() async {
+        let queue = MediaEventQueue()
+        let reader = Task {
+            for await _ in queue.stream() {}
+            return true
+        }
+        reader.cancel()
+        #expect(await reader.value)
     }
 }

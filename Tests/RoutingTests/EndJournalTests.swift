@@ -163,6 +163,15 @@ import Testing
         #expect(third.core.journal.isEnded("m"))
     }
 
+    @Test func manyEndsAreReportedEachUnderItsName() async throws {
+        let stage = try Stage()
+        let names = (10..<40).map { "a-meeting-with-a-long-name-\($0)" }
+        for name in names { stage.core.journal.markEnded(name) }
+        for _ in 0..<4 { await stage.core.report() }
+        #expect(stage.service.ends.sorted() == names)
+        #expect(stage.core.journal.pending.isEmpty)
+    }
+
     @Test(arguments: [200, 204, 404, 410]) func acceptedAnswers(_ status: Int) async throws {
         let stage = try Stage()
         stage.service.answer(status)

@@ -76,12 +76,17 @@ final class FakeMeetingService: MeetingService {
         var ends: [String] = []
         var beats: [NodeBeat] = []
         var status: Int? = 204
+        var keys: [UInt8]?
+        var keyCalls = 0
     }
 
     private let state = Mutex(State())
 
     var ends: [String] { state.withLock { $0.ends } }
     var beats: [NodeBeat] { state.withLock { $0.beats } }
+    var keyCalls: Int { state.withLock { $0.keyCalls } }
+    /// The key set that is served; nil: no answer.
+    func serve(_ keys: [UInt8]?) { state.withLock { $0.keys = keys } }
     /// nil: no answer at all.
     func answer(_ status: Int?) { state.withLock { $0.status = status } }
 
@@ -101,7 +106,13 @@ final class FakeMeetingService: MeetingService {
         }
     }
 
-    func keys() async throws -> [UInt8] { throw Down() }
+    func keys() async throws -> [UInt8] {
+        try state.withLock { state in
+            state.keyCalls += 1
+            guard let keys = state.keys else { throw Down() }
+            return keys
+        }
+    }
 }
 
 /// A media plane that carries nothing and writes down what it was asked.

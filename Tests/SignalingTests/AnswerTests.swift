@@ -31,6 +31,12 @@ private func answer(
     _ text: String, sources: [String: FeedSource] = [:], negotiator: Negotiator? = nil
 ) throws -> NegotiatedSession {
     var negotiator = negotiator ?? Negotiator(sessionID: 5)
+    return try answer(text, sources: sources, with: &negotiator)
+}
+
+private func answer(
+    _ text: String, sources: [String: FeedSource] = [:], with negotiator: inout Negotiator
+) throws -> NegotiatedSession {
     var random = Seeded(state: 1)
     return try negotiator.answer(
         SessionDescription.parse(text), sources: sources, mayPublish: true,
@@ -107,6 +113,26 @@ private func answer(
         #expect(named.publications.map(\.source) == [.screen, .camera])
         #expect(throws: SDPError.self) { try answer(text, sources: ["0": .microphone]) }
         #expect(throws: SDPError.self) { try answer(text, sources: ["0": .screen, "1": .screen]) }
+    }
+
+    @Test func pausedCameraKeepsWhatWasAgreedOn() throws {
+        let rid = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+        let camera = [vp8, "a=rid:q send", "a=rid:f send", "a=simulcast:send q;f", "a=extmap:9 \(rid)"]
+        let screen = section("video", mid: "1", "a=sendonly", vp8)
+        func offer(_ direction: String) -> String {
+            head + section("video", mid: "0", "a=\(direction)", camera.joined(separator: "\n"))
+        }
+        var negotiator = Negotiator(sessionID: 5)
+        let first = try answer(offer("sendonly"), with: &negotiator)
+        let paused = try answer(offer("inactive") + screen, with: &negotiator)
+        let again = try answer(offer("sendonly") + screen, with: &negotiator)
+        #expect(paused.publications.map(\.source) == [.screen])
+        #expect(again.publications.map(\.source) == [.camera, .screen])
+        #expect(again.publications.first?.rids == ["q", "f"])
+        for session in [first, paused, again] {
+            #expect(session.answer.contains("a=simulcast:recv q;f\r\n"))
+            #expect(session.answer.contains("a=extmap:9 \(rid)\r\n"))
+        }
     }
 
     @Test func dataChannelsAndUnbundledSectionsAreRefused() throws {

@@ -35,7 +35,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 @pytest.fixture(scope="session")
 def artefacts() -> pathlib.Path:
     """Where screenshots and logs go."""
-    folder = pathlib.Path(os.environ.get("ROUNDHOUSE_ARTEFACTS", ROOT / "artefacts")) / "system"
+    folder = pathlib.Path(os.environ.get("SYSTEM_TEST_ARTEFACTS", ROOT / "artefacts")) / "system"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -102,7 +102,8 @@ async def test_the_subscription_s_bitrate_chooses_the_simulcast_layer(api):
                 rid=rid, scale_resolution_down_by=scale, max_bitrate=bitrate)
             for rid, scale, bitrate in (("q", 4.0, 100_000), ("h", 2.0, 300_000),
                                         ("f", 1.0, 900_000))]
-        sender.publish(size=(640, 360), encodings=encodings)
+        # libwebrtc sends three layers from 960x540 on.
+        sender.publish(size=(960, 540), encodings=encodings)
         try:
             await sender.negotiate()
 
@@ -110,8 +111,8 @@ async def test_the_subscription_s_bitrate_chooses_the_simulcast_layer(api):
                 sent = {s.rid: s.frames_sent or 0 for s in await sender.outbound_video()}
                 return len(sent) == 3 and all(sent.values())
             await until(all_layers, 30, "three layers to be sent")
-            for bitrate, width in ((120_000, 160), (400_000, 320), (2_000_000, 640),
-                                   (120_000, 160), (2_000_000, 640)):
+            for bitrate, width in ((120_000, 240), (400_000, 480), (2_000_000, 960),
+                                   (120_000, 240), (2_000_000, 960)):
                 await viewer.subscribe(sender.account_id, bitrate=bitrate)
 
                 async def has_width() -> bool:

@@ -58,7 +58,7 @@ class Run:
         started = time.monotonic()
         log = self.artefacts / f"{stage.name}.log"
         environment = common.sanitizer_environment() | dict(stage.environment)
-        environment["ROUNDHOUSE_ARTEFACTS"] = str(self.artefacts)
+        environment["SYSTEM_TEST_ARTEFACTS"] = str(self.artefacts)
         lines = []
         with open(log, "w") as output:
             process = subprocess.Popen(

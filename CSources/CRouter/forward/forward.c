@@ -4,7 +4,7 @@
 #include "forward/outgoing.h"
 #include "wire/assert.h"
 
-/* ---- Where the packet goes in one slot's stream ------------------------------------------------------ */
+/* ---- Where the packet goes in one slot's stream -------------------------------------------- */
 
 /* What is known for a switch of slot to (track, encoding). */
 static struct rh_rewrite_source switch_source(
@@ -99,7 +99,7 @@ static bool place_late(
     return true;
 }
 
-/* ---- The walk -------------------------------------------------------------------------------------------- */
+/* ---- The walk ------------------------------------------------------------------------------ */
 
 static void forward_to_slot(
     struct rh_forwarder *forwarder, rh_subscription entry, const struct rh_forward_job *job,

@@ -1,10 +1,10 @@
 /* From one received packet to every slot that carries it.
  * SPDX-License-Identifier: Apache-2.0
  *
- * receive.c turns a datagram into a decrypted, parsed, numbered packet of an encoding; forward.c walks
- * the track's subscriptions and writes one encrypted packet for each; resend.c answers NACKs out
- * of the history. All write into the send queue; a full queue is reported upwards, and the same call
- * goes on where it stopped once the queue was flushed. Owner: struct rh_worker. */
+ * receive.c turns a datagram into a decrypted, parsed, numbered packet of an encoding; forward.c
+ * walks the track's subscriptions and writes one encrypted packet for each; resend.c answers
+ * NACKs out of the history. All write into the send queue; a full queue is reported upwards, and
+ * the same call goes on where it stopped once the queue was flushed. Owner: struct rh_worker. */
 #ifndef RH_FORWARD_FORWARD_H
 #define RH_FORWARD_FORWARD_H
 
@@ -42,13 +42,14 @@ struct rh_received {
     struct rh_forward_job job;
 };
 
-/* Makes room for everything. sizes: capacities, 0 for defaults. Returns RH_SYSTEM without memory. */
+/* Makes room for everything. sizes: capacities, 0 for defaults. Returns RH_SYSTEM without
+ * memory. */
 enum rh_result rh_forwarder_init(
     struct rh_forwarder *forwarder, const struct rh_media_sizes *sizes);
 void rh_forwarder_deinit(struct rh_forwarder *forwarder);
 
-/* Classifies, authenticates, decrypts, parses, numbers and keeps one datagram (RFC 7983, 5761, 3711,
- * 3550, 4588). Any bytes are accepted. The buffer stays the caller's. */
+/* Classifies, authenticates, decrypts, parses, numbers and keeps one datagram (RFC 7983, 5761,
+ * 3711, 3550, 4588). Any bytes are accepted. The buffer stays the caller's. */
 struct rh_received rh_receive(
     struct rh_forwarder *forwarder, struct rh_buffer *buffer, const struct rh_address *from);
 

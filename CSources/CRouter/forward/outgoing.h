@@ -22,10 +22,11 @@ void rh_outgoing_of_run(
     struct rh_outgoing *outgoing, const struct rh_run *run, uint64_t out_seq64,
     const struct rh_packet *packet);
 
-/* Writes header and encrypted payload into the send queue, which has room (rh_sendqueue_reserve). As
- * RTX when it is a resend and the slot has RTX; a resend without RTX has the bytes of the first sending
- * (RFC 3711 section 9.1: never other bytes under one index). Returns false when nothing was
- * written: the peer cannot be reached, or the packet would be too long. */
+/* Writes header and encrypted payload into the send queue, which has room
+ * (rh_sendqueue_reserve). As RTX when it is a resend and the slot has RTX; a resend without RTX
+ * has the bytes of the first sending (RFC 3711 section 9.1: never other bytes under one index).
+ * Returns false when nothing was written: the peer cannot be reached, or the packet would be too
+ * long. */
 bool rh_outgoing_write(
     struct rh_forwarder *forwarder, struct rh_peer *peer, struct rh_slot *slot,
     const struct rh_outgoing *outgoing);

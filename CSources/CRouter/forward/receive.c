@@ -10,7 +10,7 @@
 
 static const struct rh_received drop = {.step = RH_RECEIVE_DROP};
 
-/* ---- A packet of a known encoding ------------------------------------------------------------------ */
+/* ---- A packet of a known encoding ---------------------------------------------------------- */
 
 /* Interarrival jitter (RFC 3550 appendix A.8) in fixed point, times 16. */
 static void note_jitter(
@@ -103,8 +103,15 @@ static struct rh_received accept(
     count_packet(encoding, buffer, track->config.clock_rate, is_resend);
     note_keyframe(media, track, index, &buffer->packet);
     if (track->muted) {
+        encoding->was_muted = true;
         RH_COUNT(media, drop_muted, 1);
         return drop;
+    }
+    buffer->resumes = encoding->was_muted;
+    encoding->was_muted = false;
+    if (buffer->resumes) {
+        rh_history_clear(&encoding->history, &media->buffers);
+        rh_media_reselect(media, track, index);
     }
     rh_history_keep(&encoding->history, &media->buffers, buffer);
     return (struct rh_received){
@@ -115,7 +122,7 @@ static struct rh_received accept(
             .chunk = track->subscriptions.first_chunk}};
 }
 
-/* ---- RTP ---------------------------------------------------------------------------------------------- */
+/* ---- RTP ----------------------------------------------------------------------------------- */
 
 static void tell_unknown(
     struct rh_media *media, struct rh_peer *peer, const struct rh_packet *packet, uint64_t now_us)
@@ -206,6 +213,9 @@ static struct rh_received receive_matched(
         return drop;
     }
     rh_picture_ids_extend(&encoding->picture_ids, &buffer->packet.layer);
+    /* The SRTP index begins anew with each key; the numbers of the encoding go on. */
+    if (!source->is_rtx && encoding->window.highest_seq64 != 0)
+        buffer->seq64 = rh_seq_extend(encoding->window.highest_seq64, buffer->packet.seq);
     return accept(media, track, source->encoding, buffer, source->is_rtx);
 }
 
@@ -239,7 +249,7 @@ static struct rh_received receive_rtp(
     return receive_matched(media, peer, source, buffer);
 }
 
-/* ---- Any datagram --------------------------------------------------------------------------------------- */
+/* ---- Any datagram -------------------------------------------------------------------------- */
 
 static struct rh_received receive_rtcp(
     struct rh_media *media, struct rh_peer *peer, struct rh_buffer *buffer)
@@ -300,5 +310,6 @@ struct rh_received rh_receive_relayed(
             rh_media_restart_encoding(media, mirror, entry->encoding);
         encoding->ssrc = entry->packet.ssrc;
     }
+    encoding->was_muted |= entry->resumes;
     return accept(media, mirror, entry->encoding, buffer, false);
 }

@@ -10,9 +10,9 @@ static bool was_resent_lately(
     return mark->at_ms != 0 && mark->seq == request->seq && passed_ms < request->rtt_us / 1000;
 }
 
-/* The resend must be the packet that was sent: same selection of the marker. Without RTX other bytes
- * under the same index would break the cipher, so a packet whose marker may have been set for this
- * subscriber (VP9, end of a lower layer) is not resent there. */
+/* The resend must be the packet that was sent: same selection of the marker. Without RTX other
+ * bytes under the same index would break the cipher, so a packet whose marker may have been set
+ * for this subscriber (VP9, end of a lower layer) is not resent there. */
 static bool may_resend(const struct rh_slot *slot, const struct rh_packet *packet)
 {
     bool has_rtx = slot->config.rtx_ssrc != 0 && slot->rtx_payload_type != 0;

@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * One arena a worker: each datagram is written (encrypted) straight to its place and stays there
- * until the worker's flush. The owner of the socket reads entries and empties the queue. An entry keeps
- * its peer's place so that runs of one subscriber can be sent as one message.
- * Owner: struct rh_forwarder. State: RH_SEND_QUEUE_BYTES and 32 B an entry. */
+ * until the worker's flush. The owner of the socket reads entries and empties the queue. An
+ * entry keeps its peer's place so that runs of one subscriber can be sent as one message. Owner:
+ * struct rh_forwarder. State: RH_SEND_QUEUE_BYTES and 32 B an entry. */
 #ifndef RH_FORWARD_SENDQUEUE_H
 #define RH_FORWARD_SENDQUEUE_H
 

@@ -20,8 +20,9 @@ struct rh_match rh_sources_match(
     const struct rh_media *media, const struct rh_peer *peer, const struct rh_packet *packet,
     const uint8_t *bytes);
 
-/* Lets source feed the encoding it was matched with, in place of any other SSRC, and tells so. Returns
- * false when another SSRC took the encoding over and is still heard: the packet comes too late. */
+/* Lets source feed the encoding it was matched with, in place of any other SSRC, and tells so.
+ * Returns false when another SSRC took the encoding over and is still heard: the packet comes
+ * too late. */
 bool rh_sources_take_over(
     struct rh_media *media, struct rh_peer *peer, struct rh_source *source, uint64_t now_us);
 

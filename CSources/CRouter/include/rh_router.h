@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * A worker is one thread with one libuv loop and one UDP socket. Everything a worker owns (peers,
- * tracks, slots, packet buffers) is touched on its own thread only: each function below that takes a
- * worker must be called on that worker's thread, except where its comment says "any thread".
+ * tracks, slots, packet buffers) is touched on its own thread only: each function below that takes
+ * a worker must be called on that worker's thread, except where its comment says "any thread".
  *
  *   peer      one participant's transport: an address, SRTP keys, header-extension ids
  *   track     one source published by a peer, with 1 to 3 simulcast encodings
@@ -76,7 +76,7 @@ struct rh_datagram {
 
 enum rh_event_kind {
     RH_EVENT_SOURCE_BOUND = 1, /* ssrc now feeds (track, encoding); count 1 for its RTX stream */
-    RH_EVENT_SOURCE_UNKNOWN,   /* peer sends ssrc that matches no track; at most one a second a peer */
+    RH_EVENT_SOURCE_UNKNOWN,   /* peer sends ssrc of no track; at most one a second */
     RH_EVENT_GAP,              /* (track, encoding): count packets from seq64 on have not arrived */
     RH_EVENT_KEYFRAME_WANTED,  /* (track, encoding): a slot waits for one; once a wake-up */
     RH_EVENT_KEYFRAME,         /* (track, encoding): the first packet of a keyframe arrived */
@@ -108,7 +108,8 @@ struct rh_batch {
 /* Calls into the owner, all on the worker's thread. */
 struct rh_worker_calls {
     void *context;
-    void (*run_job)(void *context, void *job);                        /* a job from rh_worker_enqueue */
+    /* a job from rh_worker_enqueue */
+    void (*run_job)(void *context, void *job);
     void (*on_batch)(void *context, const struct rh_batch *batch);
 };
 
@@ -170,8 +171,10 @@ void rh_worker_enqueue(struct rh_worker *worker, void *job);
 /* True on the worker's thread. any thread. */
 bool rh_worker_is_current(const struct rh_worker *worker);
 
-uint16_t rh_worker_port(const struct rh_worker *worker);                               /* any thread */
-void rh_worker_counters(const struct rh_worker *worker, struct rh_counters *counters); /* any thread */
+/* any thread */
+uint16_t rh_worker_port(const struct rh_worker *worker);
+/* any thread */
+void rh_worker_counters(const struct rh_worker *worker, struct rh_counters *counters);
 uint64_t rh_now_us(const struct rh_worker *worker); /* CLOCK_MONOTONIC; any thread */
 
 /* Queues one datagram (STUN, DTLS) as it is; flushed before the loop sleeps.
@@ -251,7 +254,8 @@ enum rh_result rh_peer_destroy(struct rh_worker *worker, rh_peer_id peer);
 /* ---- Tracks -------------------------------------------------------------------------------- */
 
 /* What a publisher was answered for one section. A packet is matched by SSRC, else by MID with RID
- * (or repaired RID), else by the declared SSRCs, else by payload type when only one track has it. */
+ * (or repaired RID), else by the declared SSRCs, else by payload type when only one track has
+ * it. */
 struct rh_track_config {
     uint8_t kind;             /* enum rh_media_kind */
     uint8_t codec;            /* enum rh_codec */
@@ -299,8 +303,9 @@ enum rh_result rh_encoding_get_report(
 /* True when the packet arrived (or is too old to know). */
 bool rh_encoding_has(
     const struct rh_worker *worker, rh_track_id track, uint32_t encoding, uint64_t seq64);
-/* The publisher's newest sender report (RFC 3550 section 6.4.1): ntp is the 64-bit NTP time. Used to
- * align timestamps when a slot switches encodings. For a mirror the owner repeats it there. */
+/* The publisher's newest sender report (RFC 3550 section 6.4.1): ntp is the 64-bit NTP time.
+ * Used to align timestamps when a slot switches encodings. For a mirror the owner repeats it
+ * there. */
 enum rh_result rh_encoding_set_sender_report(
     struct rh_worker *worker, rh_track_id track, uint32_t encoding, uint64_t ntp, uint32_t rtp);
 
@@ -327,18 +332,18 @@ struct rh_slot_binding {
 enum rh_result rh_slot_create(
     struct rh_worker *worker, rh_peer_id peer, const struct rh_slot_config *config,
     rh_slot_id *slot);
-/* Carries another track from its next keyframe on (audio: from its next packet on); the old one stops
- * at once. Outgoing numbers continue. */
+/* Carries another track from its next keyframe on (audio: from its next packet on); the old one
+ * stops at once. Outgoing numbers continue. */
 enum rh_result rh_slot_bind(
     struct rh_worker *worker, rh_slot_id slot, const struct rh_slot_binding *binding);
 enum rh_result rh_slot_unbind(struct rh_worker *worker, rh_slot_id slot);
-/* Changes layers of the bound track; another encoding takes over at its next keyframe and the old one
- * goes on until then. */
+/* Changes layers of the bound track; another encoding takes over at its next keyframe and the
+ * old one goes on until then. */
 enum rh_result rh_slot_set_target(
     struct rh_worker *worker, rh_slot_id slot, struct rh_target target);
 enum rh_result rh_slot_set_paused(struct rh_worker *worker, rh_slot_id slot, bool paused);
-/* Answers a NACK (RFC 4585 section 6.2.1) for the slot with RTX (RFC 4588) from the track's history.
- * The same packet at most once in rtt_us. Returns how many packets were queued. */
+/* Answers a NACK (RFC 4585 section 6.2.1) for the slot with RTX (RFC 4588) from the track's
+ * history. The same packet at most once in rtt_us. Returns how many packets were queued. */
 uint32_t rh_slot_resend(
     struct rh_worker *worker, rh_slot_id slot, const uint16_t *seqs, uint32_t count,
     uint32_t rtt_us);
@@ -353,7 +358,8 @@ struct rh_slot_report {
     uint64_t resent_packets;
     uint16_t last_seq;
     uint32_t last_timestamp;    /* outgoing */
-    uint32_t timestamp_offset;  /* outgoing = incoming of the carried encoding + offset (mod 2^32) */
+    /* outgoing = incoming of the carried encoding + offset (mod 2^32) */
+    uint32_t timestamp_offset;
     uint64_t last_sent_us;      /* 0: never */
 };
 enum rh_result rh_slot_get_report(

@@ -36,6 +36,7 @@ struct rh_buffer *rh_buffers_take(struct rh_buffers *buffers)
     }
     buffers->used++;
     buffer->references = 1;
+    buffer->resumes = false;
     buffer->next_free = 0;
     return buffer;
 }

@@ -1,9 +1,10 @@
 /* Packet memory: fixed places with a plain reference count, taken and given back on one thread.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A buffer holds one datagram and, once decrypted and parsed, what the parser found; from then on it
- * is read-only. Holders: the receive batch, datagrams on their way to the owner, histories.
- * Owner: struct rh_media. RH_BUFFER_BYTES a place, reserved at start, touched as used. */
+ * A buffer holds one datagram and, once decrypted and parsed, what the parser found; from then
+ * on it is read-only. Holders: the receive batch, datagrams on their way to the owner,
+ * histories. Owner: struct rh_media. RH_BUFFER_BYTES a place, reserved at start, touched as
+ * used. */
 #ifndef RH_TRACK_BUFFERS_H
 #define RH_TRACK_BUFFERS_H
 
@@ -18,6 +19,7 @@ struct rh_buffer {
     uint32_t next_free;  /* place + 1 of the next free buffer; 0: none */
     uint16_t references; /* 0: free */
     uint16_t size;       /* bytes of the datagram; after decryption of the packet */
+    bool resumes;        /* the first packet of its encoding after a mute */
     uint64_t arrival_us;
     uint64_t seq64;           /* extended sequence number in its encoding */
     struct rh_packet packet;  /* offsets count from bytes */

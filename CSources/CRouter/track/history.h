@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * A ring of buffer places indexed by sequence number: at most RH_HISTORY_PACKETS, at most
- * RH_HISTORY_US old. Holds one reference to each buffer. Owner: struct rh_encoding; the ring's memory is
- * one page of struct rh_media. */
+ * RH_HISTORY_US old. Holds one reference to each buffer. Owner: struct rh_encoding; the ring's
+ * memory is one page of struct rh_media. */
 #ifndef RH_TRACK_HISTORY_H
 #define RH_TRACK_HISTORY_H
 

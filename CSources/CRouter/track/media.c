@@ -66,7 +66,7 @@ void rh_media_deinit(struct rh_media *media)
     *media = (struct rh_media){0};
 }
 
-/* ---- Buffers and history ------------------------------------------------------------------------ */
+/* ---- Buffers and history ------------------------------------------------------------------- */
 
 /* Halves histories until some buffers are free or nothing is left to halve. */
 static void shed_histories(struct rh_media *media)
@@ -109,7 +109,7 @@ void rh_media_expire(struct rh_media *media, uint64_t now_us)
     }
 }
 
-/* ---- Events that found no room --------------------------------------------------------------------- */
+/* ---- Events that found no room ------------------------------------------------------------- */
 
 static void announce_track(struct rh_media *media, struct rh_track *track, uint32_t encoding)
 {
@@ -163,7 +163,7 @@ void rh_media_counters(const struct rh_media *media, struct rh_counters *counter
         to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }
 
-/* ---- Handles ------------------------------------------------------------------------------------------ */
+/* ---- Handles ------------------------------------------------------------------------------- */
 
 struct rh_peer *rh_media_peer(const struct rh_media *media, rh_peer_id peer)
 {

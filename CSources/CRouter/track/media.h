@@ -57,8 +57,8 @@ static inline void rh_count_highest(uint64_t *counter, uint64_t value)
 enum rh_result rh_media_init(struct rh_media *media, const struct rh_media_sizes *sizes);
 void rh_media_deinit(struct rh_media *media);
 
-/* Takes a packet buffer; when none is free the histories give up their older halves. Returns NULL when
- * every buffer is otherwise held. */
+/* Takes a packet buffer; when none is free the histories give up their older halves. Returns
+ * NULL when every buffer is otherwise held. */
 struct rh_buffer *rh_media_take_buffer(struct rh_media *media);
 
 /* Lets go of history that is too old, a part of all tracks at each call. */
@@ -104,6 +104,10 @@ enum rh_result rh_media_remove_branch(
 enum rh_result rh_media_encoding_report(
     const struct rh_media *media, rh_track_id track, uint32_t encoding,
     struct rh_encoding_report *report);
+
+/* Slots that carry the encoding begin anew with its next packet from which decoding can begin: what
+ * came between is no hole in their streams. */
+void rh_media_reselect(struct rh_media *media, struct rh_track *track, uint32_t encoding);
 
 /* A new stream feeds the encoding: its numbers, history and the slots that carry it begin anew. */
 void rh_media_restart_encoding(struct rh_media *media, struct rh_track *track, uint32_t encoding);

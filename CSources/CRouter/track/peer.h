@@ -11,9 +11,9 @@
 #include "rh_router.h"
 #include "wire/packet.h"
 
-/* One SSRC that a peer sends. Kept after another SSRC replaced it and after its track ended, so that its
- * packets cannot be replayed and a track made anew goes on in the same cycle of numbers.
- * Owner: struct rh_peer. */
+/* One SSRC that a peer sends. Kept after another SSRC replaced it and after its track ended, so
+ * that its packets cannot be replayed and a track made anew goes on in the same cycle of
+ * numbers. Owner: struct rh_peer. */
 struct rh_source {
     struct rh_srtp_source srtp;
     uint64_t last_arrival_us;

@@ -4,7 +4,7 @@
 #include "track/media.h"
 #include "wire/assert.h"
 
-/* ---- Sources ------------------------------------------------------------------------------------- */
+/* ---- Sources ------------------------------------------------------------------------------- */
 
 struct rh_source *rh_peer_find_source(struct rh_peer *peer, uint32_t ssrc)
 {
@@ -51,7 +51,7 @@ void rh_peer_note_arrival(struct rh_peer *peer, uint16_t transport_seq, uint64_t
     peer->arrivals_count++;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------ */
+/* ---- Life ---------------------------------------------------------------------------------- */
 
 enum rh_result rh_media_peer_create(struct rh_media *media, rh_peer_id *out)
 {
@@ -114,7 +114,7 @@ enum rh_result rh_media_peer_set_extensions(
     return RH_OK;
 }
 
-/* ---- Addresses -------------------------------------------------------------------------------------- */
+/* ---- Addresses ----------------------------------------------------------------------------- */
 
 static void forget_address(struct rh_peer *peer, const struct rh_address *address)
 {
@@ -177,10 +177,10 @@ enum rh_result rh_media_peer_select_address(
     return RH_OK;
 }
 
-/* ---- Keys -------------------------------------------------------------------------------------------- */
+/* ---- Keys ---------------------------------------------------------------------------------- */
 
-/* Under new keys the receiver counts the rollovers of each stream from 0 (RFC 3711 section 3.3.1), so
- * the SRTP index of a slot begins anew in the cycle where its numbers are. */
+/* Under new keys the receiver counts the rollovers of each stream from 0 (RFC 3711 section
+ * 3.3.1), so the SRTP index of a slot begins anew in the cycle where its numbers are. */
 static void restart_indexes(struct rh_media *media, struct rh_peer *peer)
 {
     for (uint32_t i = peer->first_slot; i != RH_NO_INDEX; i = media->slots[i].next) {

@@ -43,6 +43,7 @@ bool rh_relay_put(
     struct rh_relay_entry *entry = &relay->entries[written % RH_RELAY_PACKETS];
     entry->mirror = mirror;
     entry->encoding = encoding;
+    entry->resumes = buffer->resumes;
     entry->size = buffer->size;
     entry->arrival_us = buffer->arrival_us;
     entry->seq64 = buffer->seq64;

@@ -18,6 +18,7 @@
 struct rh_relay_entry {
     rh_track_id mirror; /* on the consuming worker */
     uint8_t encoding;
+    bool resumes; /* as in the buffer */
     uint16_t size;
     uint64_t arrival_us;
     uint64_t seq64;

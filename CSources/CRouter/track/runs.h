@@ -1,9 +1,9 @@
 /* Which source packet an outgoing number stands for: the newest runs of equal distance of a slot.
  * SPDX-License-Identifier: Apache-2.0
  *
- * Outgoing numbers have no holes of ours, so a run is known by where it begins: it ends where the next
- * begins. Within a run an outgoing packet differs from its source by constants. Looked up both ways:
- * by outgoing number for a resend, by source number for a packet that comes late.
+ * Outgoing numbers have no holes of ours, so a run is known by where it begins: it ends where
+ * the next begins. Within a run an outgoing packet differs from its source by constants. Looked
+ * up both ways: by outgoing number for a resend, by source number for a packet that comes late.
  * Owner: struct rh_slot. 32 B a run. */
 #ifndef RH_TRACK_RUNS_H
 #define RH_TRACK_RUNS_H

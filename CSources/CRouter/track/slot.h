@@ -35,7 +35,8 @@ struct rh_slot {
     struct rh_select select;
     struct rh_rewrite rewrite;
     struct rh_runs runs;
-    uint64_t index_base;     /* outgoing number at which the SRTP index of the current keys begins */
+    /* outgoing number at which the SRTP index of the current keys begins */
+    uint64_t index_base;
     uint64_t rtx_next_seq64;
     uint64_t rtx_index_base;
     uint64_t sent_packets, sent_bytes, resent_packets;

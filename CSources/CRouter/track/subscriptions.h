@@ -2,9 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * An entry packs the slot's place with the encoding it carries and the one it waits for, so that a
- * packet of another encoding passes it by without touching the slot. All chunks but a list's first are
- * full; removal moves the newest entry into the hole. Chunks come from one pool, sized so that no bind
- * can fail. Owner: struct rh_media (pool), struct rh_track (list). 4.3 B a slot and 64 B a track. */
+ * packet of another encoding passes it by without touching the slot. All chunks but a list's
+ * first are full; removal moves the newest entry into the hole. Chunks come from one pool, sized
+ * so that no bind can fail. Owner: struct rh_media (pool), struct rh_track (list). 4.3 B a slot
+ * and 64 B a track. */
 #ifndef RH_TRACK_SUBSCRIPTIONS_H
 #define RH_TRACK_SUBSCRIPTIONS_H
 

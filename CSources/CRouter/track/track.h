@@ -31,6 +31,7 @@ struct rh_encoding {
     uint32_t jitter_q4;             /* jitter * 16 */
     uint32_t keyframe_timestamp;    /* of the last keyframe counted */
     bool has_transit;
+    bool was_muted;         /* packets were left out since the last one forwarded */
     uint8_t announce;    /* RH_ANNOUNCE_ bits */
     uint8_t epoch;       /* counts replacements of the stream, modulo 2^8 */
     bool has_report;     /* the next two are known */

@@ -142,19 +142,8 @@ enum rh_result rh_media_encoding_report(
     return RH_OK;
 }
 
-void rh_media_restart_encoding(struct rh_media *media, struct rh_track *track, uint32_t encoding)
+void rh_media_reselect(struct rh_media *media, struct rh_track *track, uint32_t encoding)
 {
-    struct rh_encoding *state = &track->encodings[encoding];
-    rh_history_clear(&state->history, &media->buffers);
-    state->window = (struct rh_window){0};
-    state->epoch++;
-    state->received_packets = 0;
-    state->received_bytes = 0;
-    state->duplicate_packets = 0;
-    state->late_packets = 0;
-    state->has_transit = false;
-    state->has_report = false;
-    state->picture_ids = (struct rh_picture_ids){0};
     uint32_t chunk = track->subscriptions.first_chunk;
     uint32_t filled = rh_subscriptions_first_count(&track->subscriptions);
     while (filled > 0) {
@@ -169,6 +158,23 @@ void rh_media_restart_encoding(struct rh_media *media, struct rh_track *track, u
         chunk = media->subscriptions.chunks[chunk].next;
         filled = chunk == RH_NO_INDEX ? 0 : RH_SUBSCRIPTIONS_PER_CHUNK;
     }
+}
+
+void rh_media_restart_encoding(struct rh_media *media, struct rh_track *track, uint32_t encoding)
+{
+    struct rh_encoding *state = &track->encodings[encoding];
+    rh_history_clear(&state->history, &media->buffers);
+    state->window = (struct rh_window){0};
+    state->epoch++;
+    state->received_packets = 0;
+    state->received_bytes = 0;
+    state->duplicate_packets = 0;
+    state->late_packets = 0;
+    state->has_transit = false;
+    state->was_muted = false;
+    state->has_report = false;
+    state->picture_ids = (struct rh_picture_ids){0};
+    rh_media_reselect(media, track, encoding);
 }
 
 void rh_media_want_keyframe(

@@ -1,8 +1,8 @@
 /* Which of the last RH_WINDOW_PACKETS sequence numbers of a source have arrived.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A bitmap indexed by the number. Tells a resend from a packet that is already there, whichever SSRC
- * brought it. Owner: struct rh_encoding. 144 B. */
+ * A bitmap indexed by the number. Tells a resend from a packet that is already there, whichever
+ * SSRC brought it. Owner: struct rh_encoding. 144 B. */
 #ifndef RH_TRACK_WINDOW_H
 #define RH_TRACK_WINDOW_H
 

@@ -35,7 +35,7 @@ enum rh_result rh_worker_send(
     return rh_send_plain(&worker->forwarder, to, bytes, size);
 }
 
-/* ---- Peers ------------------------------------------------------------------------------------------ */
+/* ---- Peers --------------------------------------------------------------------------------- */
 
 enum rh_result rh_peer_create(struct rh_worker *worker, rh_peer_id *peer)
 {
@@ -122,7 +122,7 @@ enum rh_result rh_peer_destroy(struct rh_worker *worker, rh_peer_id peer)
     return rh_media_peer_destroy(media_of(worker), peer);
 }
 
-/* ---- Tracks ------------------------------------------------------------------------------------------ */
+/* ---- Tracks -------------------------------------------------------------------------------- */
 
 enum rh_result rh_track_create(
     struct rh_worker *worker, rh_peer_id peer, const struct rh_track_config *config,
@@ -197,7 +197,7 @@ enum rh_result rh_encoding_set_sender_report(
     return RH_OK;
 }
 
-/* ---- Slots ------------------------------------------------------------------------------------------- */
+/* ---- Slots --------------------------------------------------------------------------------- */
 
 enum rh_result rh_slot_create(
     struct rh_worker *worker, rh_peer_id peer, const struct rh_slot_config *config,

@@ -102,7 +102,7 @@ static void end_wakeup(struct rh_worker *worker)
     worker->now_us = 0;
 }
 
-/* ---- What wakes a worker ------------------------------------------------------------------------ */
+/* ---- What wakes a worker ------------------------------------------------------------------- */
 
 /* Fills the places for the next receive call. Returns how many there are. */
 static uint32_t take_spares(struct rh_worker *worker)
@@ -254,7 +254,7 @@ static void on_check(uv_check_t *check)
     end_wakeup(check->data);
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------- */
+/* ---- Life ---------------------------------------------------------------------------------- */
 
 static bool init_loop(struct rh_worker *worker)
 {

@@ -68,7 +68,8 @@ static struct rh_address from_socket_address(const union socket_address *name)
     return address;
 }
 
-/* Asks for a socket buffer, beyond the system's limit where the process may. Returns what it got. */
+/* Asks for a socket buffer, beyond the system's limit where the process may. Returns what it
+ * got. */
 static uint32_t set_buffer(int fd, int option, int force_option, uint32_t wanted_bytes)
 {
     int value = wanted_bytes > INT32_MAX / 2 ? INT32_MAX / 2 : (int)wanted_bytes;

@@ -1,9 +1,10 @@
 /* One worker: a thread with a libuv loop, a UDP socket and a forwarder.
  * SPDX-License-Identifier: Apache-2.0
  *
- * A wake-up: the clock is read once; datagrams, relayed packets and jobs are handled; then the owner is
- * told what there is to tell, in one batch, and what was written is sent. Owner: whoever called
- * rh_worker_create. Only jobs, relay rings, counters and the wake-up are touched by other threads. */
+ * A wake-up: the clock is read once; datagrams, relayed packets and jobs are handled; then the
+ * owner is told what there is to tell, in one batch, and what was written is sent. Owner:
+ * whoever called rh_worker_create. Only jobs, relay rings, counters and the wake-up are touched
+ * by other threads. */
 #ifndef RH_WORKER_WORKER_H
 #define RH_WORKER_WORKER_H
 

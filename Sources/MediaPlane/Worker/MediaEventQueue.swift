@@ -4,8 +4,8 @@ import Synchronization
 
 /// A queue for one reader. State changes always fit (there are few for each participant and slot);
 /// of the others at most `droppableMax` wait, later ones are dropped and counted.
-final class MediaEventQueue: Sendable {
-    static let droppableMax = 4096
+package final class MediaEventQueue: Sendable {
+    package static let droppableMax = 4096
 
     private struct State {
         var waiting: [MediaEvent] = []
@@ -17,7 +17,9 @@ final class MediaEventQueue: Sendable {
 
     private let state = Mutex(State())
 
-    func push(_ event: MediaEvent) {
+    package init() {}
+
+    package func push(_ event: MediaEvent) {
         let reader: CheckedContinuation<[MediaEvent], Never>? = state.withLock { state in
             guard !state.isFinished else { return nil }
             if event.isDroppable {
@@ -39,7 +41,7 @@ final class MediaEventQueue: Sendable {
     }
 
     /// Ends the stream after what waits.
-    func finish() {
+    package func finish() {
         let reader = state.withLock { state in
             state.isFinished = true
             defer { state.reader = nil }
@@ -48,7 +50,7 @@ final class MediaEventQueue: Sendable {
         reader?.resume(returning: [])
     }
 
-    var droppedCount: UInt64 { state.withLock { $0.droppedCount } }
+    package var droppedCount: UInt64 { state.withLock { $0.droppedCount } }
 
     /// All that waits; suspends while nothing does; empty at the end or when the task is cancelled.
     private func take() async -> [MediaEvent] {
@@ -76,7 +78,7 @@ final class MediaEventQueue: Sendable {
         }
     }
 
-    func stream() -> AsyncStream<MediaEvent> {
+    package func stream() -> AsyncStream<MediaEvent> {
         let buffer = Mutex<ArraySlice<MediaEvent>>([])
         let box = EventBuffer(buffer: buffer)
         return AsyncStream { await box.next(from: self) }

@@ -7,12 +7,32 @@ extension Worker {
     private static let allLayers: UInt8 = 255
 
     func remap(_ changes: [SlotChange], of id: ParticipantID) async -> [SlotResult] {
+        guard let peer = peer(id) else { return changes.map { _ in .staleSlot } }
+        await takeTurn(peer)
+        defer { giveTurn(peer) }
         for change in changes {
             if case .bind(_, let track, _, _) = change, track.worker != index {
                 _ = await ensureMirror(of: track)
             }
         }
         return applyRemap(changes, of: id)
+    }
+
+    /// Remaps of one participant follow each other, though the making of a mirror suspends.
+    private func takeTurn(_ peer: Peer) async {
+        guard peer.isRemapping else {
+            peer.isRemapping = true
+            return
+        }
+        await withCheckedContinuation { peer.waitingRemaps.append($0) }
+    }
+
+    private func giveTurn(_ peer: Peer) {
+        guard !peer.waitingRemaps.isEmpty else {
+            peer.isRemapping = false
+            return
+        }
+        peer.waitingRemaps.removeFirst().resume()
     }
 
     /// The atomic part: nothing else of this worker runs in between.

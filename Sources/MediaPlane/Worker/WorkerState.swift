@@ -31,6 +31,9 @@ final class Peer {
     var feedback = TransportFeedbackBuilder()
     var wantsTransportFeedback = false
     var firSequence: UInt8 = 0
+    /// One remap at a time; the others wait their turn.
+    var isRemapping = false
+    var waitingRemaps: [CheckedContinuation<Void, Never>] = []
     var nextReportUs: UInt64
     var reportedLimitBps: Double?
     var reportedLoss = 0.0

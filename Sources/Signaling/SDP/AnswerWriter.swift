@@ -97,10 +97,11 @@ struct AnswerWriter {
         var rtpmap = "a=rtpmap:\(format.payloadType) \(name)/\(format.clockRate)"
         if format.channels > 1 { rtpmap += "/\(format.channels)" }
         add(rtpmap, to: &text)
+        let pauses = plan.direction == .inactive
         for feedback in format.feedback {
             let isTaken =
-                plan.publication != nil && Self.publicationFeedback.contains(feedback)
-                || plan.slot != nil && Self.slotFeedback.contains(feedback)
+                (pauses || plan.publication != nil) && Self.publicationFeedback.contains(feedback)
+                || (pauses || plan.slot != nil) && Self.slotFeedback.contains(feedback)
             if isTaken { add("a=rtcp-fb:\(format.payloadType) \(feedback)", to: &text) }
         }
         if !format.parameterText.isEmpty {
@@ -113,7 +114,8 @@ struct AnswerWriter {
     }
 
     private func addSimulcast(_ plan: SectionPlan, to text: inout String) {
-        guard let rids = plan.publication?.rids, !rids.isEmpty else { return }
+        let rids = plan.rids
+        guard !rids.isEmpty else { return }
         for rid in rids { add("a=rid:\(rid) recv", to: &text) }
         guard !plan.section.simulcastSend.isEmpty else { return }
         add("a=simulcast:recv " + rids.joined(separator: ";"), to: &text)

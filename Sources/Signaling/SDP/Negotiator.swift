@@ -19,6 +19,8 @@ public struct Negotiator: Sendable {
     private var remoteUfrag: String?
     private var fingerprints: Set<DTLSFingerprint> = []
     private var role: DTLSRole?
+    /// What sections were in the answers before, by mid; at most `SDPLimits.sectionsMax`.
+    private var sources: [String: FeedSource] = [:]
     private var slotNumbers: [String: SlotNumbers] = [:]
     private var usedSSRCs: Set<UInt32> = [0]
 
@@ -61,7 +63,8 @@ public struct Negotiator: Sendable {
         let remote = try Self.remote(transport)
         var next = self
         let role = try next.decideRole(transport.setup)
-        var planner = SectionPlanner(offer: offer, sources: sources, mayPublish: mayPublish)
+        var planner = SectionPlanner(
+            offer: offer, sources: sources, mayPublish: mayPublish, known: self.sources)
         var plans = try planner.plan()
         guard plans.contains(where: { !$0.isRejected }) else {
             throw SDPError("no media section of the offer can be accepted")
@@ -70,6 +73,7 @@ public struct Negotiator: Sendable {
         for index in plans.indices where plans[index].slot != nil {
             next.number(&plans[index], using: &random)
         }
+        next.rememberSources(plans)
         next.version += 1
         next.remoteUfrag = remote.ufrag
         next.fingerprints = Set(remote.fingerprints)
@@ -152,6 +156,14 @@ public struct Negotiator: Sendable {
         let hasRtx = plan.slot?.codecs.contains { $0.rtxPayloadType != nil } ?? false
         plan.slot?.ssrc = numbers.ssrc
         plan.slot?.rtxSSRC = hasRtx ? numbers.rtx : nil
+    }
+
+    private mutating func rememberSources(_ plans: [SectionPlan]) {
+        let live = Set(plans.filter { !$0.isRejected }.map(\.mid))
+        sources = sources.filter { live.contains($0.key) }
+        for publication in plans.compactMap(\.publication) {
+            sources[publication.mid] = publication.source
+        }
     }
 
     private mutating func unusedSSRC(using random: inout some RandomNumberGenerator) -> UInt32 {

@@ -11,6 +11,8 @@ struct SectionPlan: Sendable {
     var direction = MediaDirection.inactive
     var formats: [FormatChoice] = []
     var extensions: [ExtensionMapping] = []
+    /// Encodings accepted from the client.
+    var rids: [String] = []
     var publication: NegotiatedPublication?
     var slot: NegotiatedSlot?
 
@@ -24,13 +26,19 @@ struct SectionPlanner {
     private let offer: SessionDescription
     private let sources: [String: FeedSource]
     private let mayPublish: Bool
+    /// What sections were in the answers before, by mid.
+    private let known: [String: FeedSource]
     private let bundle: Set<String>
     private var slotCounts: [MediaKind: Int] = [:]
     private var uriByID: [UInt8: String] = [:]
     private(set) var extensions = ExtensionIDs()
 
-    init(offer: SessionDescription, sources: [String: FeedSource], mayPublish: Bool) {
+    init(
+        offer: SessionDescription, sources: [String: FeedSource], mayPublish: Bool,
+        known: [String: FeedSource]
+    ) {
         self.offer = offer
+        self.known = known
         self.sources = sources
         self.mayPublish = mayPublish
         bundle = Set(offer.bundles.first ?? [])
@@ -46,7 +54,8 @@ struct SectionPlanner {
         return plans
     }
 
-    /// The source of each sending section: what the client said, else by order.
+    /// The source of each sending section: what the client said, else what it was before, else
+    /// by order, sparing sources whose section pauses as long as another is free.
     private func assignSources() throws(SDPError) -> [String: FeedSource] {
         let sending = offer.media.filter { section in
             section.direction.sends && !section.isRejected && section.kind != nil
@@ -65,13 +74,23 @@ struct SectionPlanner {
             byMid[mid] = source
         }
         for section in sending {
+            guard let mid = section.mid, byMid[mid] == nil, let source = known[mid],
+                source.kind == section.kind, taken.insert(source).inserted
+            else { continue }
+            byMid[mid] = source
+        }
+        let paused = Set(
+            offer.media.filter { !$0.isRejected && !$0.direction.sends }
+                .compactMap { $0.mid.flatMap { known[$0] } })
+        for section in sending {
             guard let mid = section.mid, byMid[mid] == nil else { continue }
-            let candidates: [FeedSource] =
-                section.kind == .audio ? [.microphone] : [.camera, .screen]
-            if let source = candidates.first(where: { !taken.contains($0) }) {
-                taken.insert(source)
-                byMid[mid] = source
+            let free = FeedSource.allCases.filter {
+                $0.kind == section.kind && !taken.contains($0)
             }
+            guard let source = free.first(where: { !paused.contains($0) }) ?? free.first
+            else { continue }
+            taken.insert(source)
+            byMid[mid] = source
         }
         return byMid
     }
@@ -106,7 +125,16 @@ struct SectionPlanner {
             case (false, true): .sendonly
             case (false, false): .inactive
             }
-        plan.extensions = acceptExtensions(section, publishes: publishes, receives: receives)
+        // A section that pauses keeps all that was agreed on: a client offers no more than that
+        // when it goes on, and simulcast would be lost.
+        let pauses = plan.direction == .inactive
+        if kind == .video, publishes || pauses {
+            plan.rids = section.sentRids(
+                payloadType: preferred.format.payloadType, most: Negotiator.encodingsMax)
+        }
+        plan.publication?.rids = plan.rids
+        plan.extensions = acceptExtensions(
+            section, publishes: publishes || pauses, receives: receives || pauses)
         return plan
     }
 
@@ -125,9 +153,7 @@ struct SectionPlanner {
         return NegotiatedPublication(
             mid: section.mid ?? "", kind: source.kind, source: source, codec: choice.codec,
             payloadType: payloadType, rtxPayloadType: choice.rtx?.payloadType,
-            clockRate: choice.format.clockRate,
-            rids: source.kind == .video
-                ? section.sentRids(payloadType: payloadType, most: Negotiator.encodingsMax) : [],
+            clockRate: choice.format.clockRate, rids: [],
             ssrcs: section.declaredSSRCs(),
             feedback: RtcpFeedback(
                 nack: offered.contains("nack"), pli: offered.contains("nack pli"),

@@ -33,6 +33,7 @@ export class LocalMedia extends Emitter {
   cameraError = null;
   devices = { audioinput: [], videoinput: [] };
   #meter = null;
+  #closed = false;
 
   constructor() {
     super();
@@ -87,9 +88,12 @@ export class LocalMedia extends Emitter {
     }
   }
 
-  #ask(constraints) {
-    if (!navigator.mediaDevices?.getUserMedia) return Promise.reject(insecure());
-    return navigator.mediaDevices.getUserMedia(constraints);
+  async #ask(constraints) {
+    if (!navigator.mediaDevices?.getUserMedia) throw insecure();
+    const stream = await navigator.mediaDevices.getUserMedia(constraints);
+    if (!this.#closed) return stream;
+    stream.getTracks().forEach((track) => track.stop());
+    throw new DOMException("closed meanwhile", "AbortError");
   }
 
   #audioWish() {
@@ -210,8 +214,9 @@ export class LocalMedia extends Emitter {
     track?.stop();
   }
 
-  /** Gives every device back. */
+  /** Gives every device back, for good. */
   close() {
+    this.#closed = true;
     this.#stopMeter();
     for (const track of [this.micTrack, this.cameraTrack, this.screenTrack]) track?.stop();
     this.micTrack = null;

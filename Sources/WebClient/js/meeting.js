@@ -101,7 +101,7 @@ export class Meeting extends Emitter {
     // Who has just created the meeting has a ticket: the call then only counts them in.
     if (fresh) joined.catch(() => {});
     const grant = fresh ? created : await joined;
-    const first = fresh
+    const first = fresh && !created.moved
       ? { content_type: "INIT", host: this.account.accountId, ticket: grant.ticket }
       : { content_type: "JOIN", account_id: this.account.accountId, ticket: grant.ticket };
     this.#signaling ??= this.#makeSignaling();
@@ -269,7 +269,7 @@ export class Meeting extends Emitter {
   }
 
   move(server, ticket) {
-    this.#created = { server, ticket };
+    this.#created = { server, ticket, moved: true };
     this.#rejoin();
   }
 

@@ -44,7 +44,7 @@ def make(clip: Clip, folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
 
 def camera_script(clip: Clip) -> str:
     """For a browser that takes no files: a function to run before any page's own scripts, which
-    gives the page a camera and a microphone with the clip's colour and tone."""
+    gives the page a camera with the clip's colour; its microphone is the browser's own tone."""
     red, green, blue = clip.rgb
     return f"""() => {{
       const camera = () => {{
@@ -66,16 +66,10 @@ def camera_script(clip: Clip) -> str:
         setInterval(draw, 1000 / {RATE});
         return canvas.captureStream({RATE}).getVideoTracks();
       }};
-      const microphone = () => {{
-        const context = new AudioContext();
-        const tone = context.createOscillator();
-        const out = context.createMediaStreamDestination();
-        tone.frequency.value = {clip.hertz};
-        tone.connect(out);
-        tone.start();
-        return out.stream.getAudioTracks();
-      }};
       if (!navigator.mediaDevices) return;
-      navigator.mediaDevices.getUserMedia = async (wanted) => new MediaStream([
-        ...(wanted.video ? camera() : []), ...(wanted.audio ? microphone() : [])]);
+      const devices = navigator.mediaDevices;
+      const original = devices.getUserMedia.bind(devices);
+      const microphone = async () => (await original({{audio: true}})).getAudioTracks();
+      devices.getUserMedia = async (wanted) => new MediaStream([
+        ...(wanted.video ? camera() : []), ...(wanted.audio ? await microphone() : [])]);
     }}"""

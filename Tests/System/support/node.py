@@ -15,7 +15,7 @@ import httpx
 from support import namespace
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-BINARY = pathlib.Path(os.environ.get("ROUNDHOUSE_BINARY", ROOT / ".build/release/roundhouse"))
+BINARY = pathlib.Path(os.environ.get("SYSTEM_TEST_BINARY", ROOT / ".build/release/roundhouse"))
 READY = "Roundhouse is ready: "
 START_SECONDS = 30
 STOP_SECONDS = 20
@@ -37,7 +37,7 @@ class Process:
         self.errors = open(log.with_suffix(".err.log"), "ab")
         self.process = subprocess.Popen(
             [*program, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=self.errors, text=True, cwd=ROOT,
+            stderr=self.errors, text=True, cwd=ROOT, start_new_session=True,
             env={k: v for k, v in os.environ.items() if not k.startswith("ROUNDHOUSE_")})
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

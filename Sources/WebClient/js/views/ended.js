@@ -15,8 +15,9 @@ const HINTS = {
   left: "It goes on without you. You can go back in at any time.",
 };
 
+/** meeting: {state, endReason, title?}, a Meeting or what stands for one that never was. */
 export function endedView(app, meeting, onAgain) {
-  const { state, endReason } = meeting;
+  const { state, endReason, title = TITLES[state] } = meeting;
   const again = state === "ended" ? null : h("button", {
     id: "rejoin", type: "button", class: "button primary", onclick: onAgain,
   }, state === "left" ? "Go back in" : "Try again");
@@ -24,12 +25,12 @@ export function endedView(app, meeting, onAgain) {
     id: "go-home", type: "button", class: state === "ended" ? "button primary" : "button",
     onclick: () => app.navigate("/"),
   }, "Back to start");
-  const text = HINTS[state] ?? (endReason === TITLES[state] ? "" : endReason);
+  const text = HINTS[state] ?? (endReason === title ? "" : endReason);
   const element = h("div", { class: "page over" }, header(app),
     h("main", {
       class: "over-main", id: `meeting-${state}`, dataset: { reason: endReason },
     }, h("div", { class: "over-art" }, roundhouse()),
-    h("div", { class: "over-words", role: "alert" }, h("h1", {}, TITLES[state]),
+    h("div", { class: "over-words", role: "alert" }, h("h1", {}, title),
       text ? h("p", { class: "lead" }, text) : null),
     h("div", { class: "row" }, again, home)));
   return { element, focus: () => (again ?? home).focus() };

@@ -145,15 +145,6 @@ export class Lobby {
     this.#join.textContent = "Join now";
   }
 
-  /** Joining can't work (no such meeting, ended): says so and takes the button away. */
-  block(message) {
-    this.#error.show(message);
-    for (const { row } of [this.#mics, this.#cameras, this.#quality]) row.hidden = true;
-    this.#join.textContent = "Back to start";
-    this.#join.disabled = false;
-    this.#onJoin = () => this.#app.navigate("/");
-  }
-
   focus() {
     this.#join.focus({ preventScroll: true });
   }

@@ -10,6 +10,15 @@ import { endedView } from "./ended.js";
 import { Lobby } from "./lobby.js";
 import { Room } from "./room.js";
 
+/** What is shown by HTTP status when there is no meeting to join. */
+const NOTHING_THERE = {
+  404: {
+    state: "denied",
+    title: "There is no meeting here.",
+    endReason: "It has ended, or its code has a mistake. Check the code or ask for a new link.",
+  },
+  410: { state: "ended", endReason: "Ask its host for a new link, or start your own meeting." },
+};
 const OVER = new Set(["ended", "left", "removed", "denied"]);
 
 class MeetingPage {
@@ -44,20 +53,24 @@ class MeetingPage {
 
   /** Finds out early that there is nothing to join. */
   async #look(lobby) {
+    let status = 0;
     try {
       const meeting = await this.#app.api.getMeeting(this.#meetingId);
-      if (meeting.server === "") this.#unavailable(lobby, { status: 410 });
+      if (meeting.server === "") status = 410;
     } catch (error) {
-      if (error.status === 404 || error.status === 410) this.#unavailable(lobby, error);
+      status = error.status;
     }
+    if (this.#view === lobby && !this.#meeting && NOTHING_THERE[status]) this.#nothing(status);
   }
 
-  #unavailable(lobby, error) {
+  /** There is no such meeting, or it has ended: says so instead of the lobby. */
+  #nothing(status) {
     recent.remove(this.#meetingId);
-    const problem = describeProblem(Object.assign(Object.create(error), error), "join");
-    const known = { 404: "There is no meeting with this code, or it has ended. Check the code or "
-      + "ask for a new link.", 410: "This meeting has ended." };
-    lobby.block(known[error.status] ?? problem);
+    this.#media.close();
+    this.#meeting = null;
+    const over = NOTHING_THERE[status];
+    this.#app.debug.page = over.state;
+    this.#replace(endedView(this.#app, over, () => this.#again()));
   }
 
   async #join(lobby, created) {
@@ -77,7 +90,7 @@ class MeetingPage {
     } catch (error) {
       this.#app.debug.page = "lobby";
       this.#meeting = null;
-      if (error.status === 404 || error.status === 410) this.#unavailable(lobby, error);
+      if (NOTHING_THERE[error.status]) this.#nothing(error.status);
       else lobby.fail(describeProblem(error, "join"));
     }
   }
