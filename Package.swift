@@ -87,7 +87,10 @@ let services: [Target] = [
         swiftSettings: strict),
     .target(
         name: "Routing",
-        dependencies: ["Signaling", "MediaPlane", "ServiceKit", hummingbird, logging, metrics, lifecycle, httpClient],
+        dependencies: [
+            "Signaling", "MediaPlane", "ServiceKit", hummingbird, logging, metrics, lifecycle,
+            httpClient,
+        ],
         swiftSettings: strict),
     .target(
         name: "Accounts",
@@ -159,7 +162,9 @@ let services: [Target] = [
         swiftSettings: strict),
 ]
 
-let chosen = Context.environment["ROUNDHOUSE_TARGETS"].map { Set($0.split(separator: " ").map(String.init)) }
+let chosen = Context.environment["ROUNDHOUSE_TARGETS"].map {
+    Set($0.split(separator: " ").map(String.init))
+}
 let targets = (system + core + services).filter { chosen?.contains($0.name) ?? true }
 let wantsServices = targets.contains { target in services.contains { $0.name == target.name } }
 let wantsLogging = targets.contains { $0.name == "MediaPlane" }
@@ -170,7 +175,8 @@ if wantsLogging || wantsServices {
 }
 if wantsServices {
     dependencies += [
-        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),

@@ -4,9 +4,9 @@
  *   fanout SUBSCRIBERS PACKETS PAYLOAD_BYTES
  *
  * Makes a publisher and SUBSCRIBERS peers with SRTP keys (AEAD_AES_128_GCM), protects PACKETS VP8
- * packets as the publisher would, and passes each through rh_receive and rh_forward. What would be sent
- * is counted and forgotten. Prints packets forwarded and CPU time; under callgrind, tools/bench reads
- * the instructions of rh_receive and rh_forward. */
+ * packets as the publisher would, and passes each through rh_receive and rh_forward. What would
+ * be sent is counted and forgotten. Prints packets forwarded and CPU time; under callgrind,
+ * tools/bench reads the instructions of rh_receive and rh_forward. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

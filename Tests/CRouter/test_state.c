@@ -3,6 +3,7 @@
 #include "track/addresses.h"
 #include "track/handles.h"
 #include "track/history.h"
+#include "track/media.h"
 #include "track/relay.h"
 #include "track/runs.h"
 #include "track/subscriptions.h"
@@ -231,6 +232,63 @@ static void fullRelayRefuses(void **state)
     rh_buffers_deinit(&buffers);
 }
 
+static rh_track_id mirror_in(struct rh_media *media)
+{
+    const struct rh_track_config config = {
+        .kind = RH_VIDEO, .codec = RH_CODEC_VP8, .encoding_count = 1, .clock_rate = 90000};
+    rh_track_id id;
+    assert_int_equal(rh_media_track_create(media, 0, &config, &id), RH_OK);
+    return id;
+}
+
+/* Packets that arrive are worth more than resends that may be asked for. */
+static void historiesGiveWayToNewPackets(void **state)
+{
+    (void)state;
+    const struct rh_media_sizes sizes = {
+        .peers_max = 1, .tracks_max = 4, .slots_max = 4, .buffers_max = RH_BUFFERS_MIN};
+    struct rh_media media;
+    assert_int_equal(rh_media_init(&media, &sizes), RH_OK);
+    rh_track_id ids[2] = {mirror_in(&media), mirror_in(&media)};
+    for (uint32_t i = 0; i < 20000; i++) {
+        struct rh_buffer *buffer = rh_media_take_buffer(&media);
+        assert_non_null(buffer);
+        buffer->seq64 = 70000 + i;
+        buffer->arrival_us = 1;
+        struct rh_track *track = rh_media_track(&media, ids[i % 2]);
+        rh_history_keep(&track->encodings[0].history, &media.buffers, buffer);
+        rh_buffers_release(&media.buffers, buffer);
+    }
+    assert_true(media.buffers.used > RH_BUFFERS_MIN / 4);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(rh_media_track_destroy(&media, ids[i]), RH_OK);
+    assert_int_equal(media.buffers.used, 0);
+    rh_media_deinit(&media);
+}
+
+static void fullEventArrayTellsStateChangesLater(void **state)
+{
+    (void)state;
+    const struct rh_media_sizes sizes = {.peers_max = 1, .tracks_max = 4, .slots_max = 4};
+    struct rh_media media;
+    assert_int_equal(rh_media_init(&media, &sizes), RH_OK);
+    rh_track_id id = mirror_in(&media);
+    while (rh_events_push(&media.events, (struct rh_event){.kind = RH_EVENT_GAP}))
+        continue;
+    rh_media_want_keyframe(&media, rh_media_track(&media, id), 0, 5000000, true);
+    assert_int_equal(media.counters.events_lost, 1);
+    media.events.count = 0;
+    rh_media_announce_again(&media);
+    assert_int_equal(media.events.count, 1);
+    assert_int_equal(media.events.items[0].kind, RH_EVENT_KEYFRAME_WANTED);
+    assert_int_equal(media.events.items[0].track, id);
+    media.events.count = 0;
+    rh_media_announce_again(&media);
+    assert_int_equal(media.events.count, 0);
+    assert_int_equal(rh_media_track_destroy(&media, id), RH_OK);
+    rh_media_deinit(&media);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +300,8 @@ int main(void)
         cmocka_unit_test(runsFindBothWays),
         cmocka_unit_test(subscriptionListsStayDense),
         cmocka_unit_test(fullRelayRefuses),
+        cmocka_unit_test(historiesGiveWayToNewPackets),
+        cmocka_unit_test(fullEventArrayTellsStateChangesLater),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 
 enum { PRODUCERS = 4, JOBS_EACH = 20000 };
 
-/* ---- Jobs ------------------------------------------------------------------------------------------ */
+/* ---- Jobs ----------------------------------------------------------------------- */
 
 struct producer {
     struct rh_worker *worker;
@@ -96,7 +96,7 @@ static void createRefusesAPortThatIsTaken(void **state)
     host_destroy(&host);
 }
 
-/* ---- Datagrams --------------------------------------------------------------------------------------- */
+/* ---- Datagrams ------------------------------------------------------------------ */
 
 static void answer(struct host *host, void *argument)
 {
@@ -120,7 +120,8 @@ static void strangersReachTheOwnerOnlyWithSTUNAndDTLS(void **state)
         .sin_family = AF_INET, .sin_port = htons(rh_worker_port(host.worker)),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    static const uint8_t stun[20] = {0, 1}, dtls[13] = {22}, rtp[40] = {0x80, 96}, quic[20] = {0xc0};
+    static const uint8_t stun[20] = {0, 1}, dtls[13] = {22}, rtp[40] = {0x80, 96};
+    static const uint8_t quic[20] = {0xc0};
     static const uint8_t longer[1600] = {0, 1};
     send(fd, longer, sizeof longer, 0);
     send(fd, quic, sizeof quic, 0);
@@ -140,7 +141,7 @@ static void strangersReachTheOwnerOnlyWithSTUNAndDTLS(void **state)
     host_end(&host);
 }
 
-/* ---- Relay ---------------------------------------------------------------------------------------------- */
+/* ---- Relay ---------------------------------------------------------------------- */
 
 struct branch {
     rh_track_id track, mirror;

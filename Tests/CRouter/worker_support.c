@@ -11,7 +11,7 @@
 #include "wire/bytes.h"
 #include "wire/demux.h"
 
-/* ---- Workers ------------------------------------------------------------------------------------- */
+/* ---- Workers -------------------------------------------------------------------- */
 
 struct call {
     struct host *host;
@@ -166,7 +166,7 @@ bool host_wait_counter(const struct host *host, size_t offset, uint64_t value)
     return false;
 }
 
-/* ---- Clients ------------------------------------------------------------------------------------- */
+/* ---- Clients -------------------------------------------------------------------- */
 
 static srtp_t session(
     enum rh_srtp_profile profile, const struct rh_srtp_keys *keys, srtp_ssrc_type_t direction)
@@ -346,7 +346,7 @@ bool client_receive(struct client *client, struct received *received, int wait_m
     }
 }
 
-/* ---- Objects ------------------------------------------------------------------------------------- */
+/* ---- Objects -------------------------------------------------------------------- */
 
 struct making {
     rh_peer_id peer;

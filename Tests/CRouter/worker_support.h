@@ -1,7 +1,7 @@
 /* Real workers, and clients that speak SRTP through libsrtp2. SPDX-License-Identifier: Apache-2.0
  *
- * A client is a UDP socket on loopback and a libsrtp2 session in each direction: the independent peer of
- * every test of the packet path. Nothing sleeps; whatever is waited for has a deadline. */
+ * A client is a UDP socket on loopback and a libsrtp2 session in each direction: the independent
+ * peer of every test of the packet path. Nothing sleeps; whatever is waited for has a deadline. */
 #ifndef RH_TESTS_WORKER_SUPPORT_H
 #define RH_TESTS_WORKER_SUPPORT_H
 
@@ -40,8 +40,8 @@ void host_destroy(struct host *host);
 void host_run(
     struct host *host, void (*function)(struct host *host, void *argument), void *argument);
 
-/* Waits until an event of that kind was told; copies the first one from place on. Returns the place after
- * it, 0 when it did not come. */
+/* Waits until an event of that kind was told; copies the first one from place on. Returns the place
+ * after it, 0 when it did not come. */
 uint32_t host_wait_event(
     struct host *host, enum rh_event_kind kind, uint32_t from, struct rh_event *event);
 /* Waits until count datagrams of that kind were told. */
@@ -98,7 +98,8 @@ struct received {
     char mid[20]; /* "" without */
     bool has_send_time;
 };
-/* Waits for the next media packet. Returns false when none came in time or it did not authenticate. */
+/* Waits for the next media packet. Returns false when none came in time or it did not
+ * authenticate. */
 bool client_receive(struct client *client, struct received *received, int wait_ms);
 
 /* Objects, made on the worker's thread. */

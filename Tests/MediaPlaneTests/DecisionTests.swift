@@ -98,6 +98,44 @@ import Testing
         #expect((estimate.limitBps ?? .infinity) > cut * 3)
     }
 
+    /// A full queue before the link: delay grows no more, so the receiver's estimate stays above
+    /// what arrives, and only loss tells.
+    @Test func lossAloneBringsAThinLinkDown() {
+        var estimate = DownlinkEstimate()
+        let layers = [100_000, 300_000, 900_000].map { LayerState(isLive: true, bitrate: $0) }
+        let link = 400_000.0
+        var current: Int? = 2
+        var history: [Int] = []
+        for step in 0..<120 {
+            let now = UInt64(step) * 500_000
+            let demand = AllocationDemand(
+                kind: .video, wantedBps: 5_000_000, layers: layers, current: current)
+            current = Allocation.decide([demand], estimateBps: estimate.limitBps)[0]
+            let sent = Double(layers[current ?? 0].bitrate)
+            estimate.noteSent(bps: sent)
+            estimate.noteLoss(max(0, 1 - link / sent), nowUs: now)
+            estimate.noteRemb(bps: UInt64(min(sent, link) * 1.5), nowUs: now)
+            estimate.onTick(nowUs: now)
+            history.append(current ?? 0)
+        }
+        #expect(history.prefix(8).contains { $0 < 2 })
+        #expect(history.count { $0 == 2 } < 25)
+        #expect(history.count { $0 == 1 } > 60)
+    }
+
+    @Test func lossThatIsNotOursDoesNotStarveTheSubscriber() {
+        var estimate = DownlinkEstimate()
+        var sent = 3_000_000.0
+        for step in 0..<240 {
+            let now = UInt64(step) * 500_000
+            estimate.noteSent(bps: sent)
+            estimate.noteLoss(0.15, nowUs: now)
+            estimate.onTick(nowUs: now)
+            sent = min(3_000_000, estimate.limitBps ?? .infinity)
+        }
+        #expect(sent > 1_000_000)
+    }
+
     /// A link of 600 kbit/s and layers of 150, 500 and 1500 kbit/s: it settles on the middle one
     /// and does not swing for long.
     @Test func aThinLinkSettlesOnALowerLayer() {

@@ -366,16 +366,12 @@ private struct Stage {
         }
     }
 
-    @Test func remapsOfOneParticipantKeepTheirOrder() async throws {
+    @Test func manyRemapsAtOnceAreAllAnswered() async throws {
         try await Stage.with(workers: 2) { stage in
             let track = try await stage.publishAudio()
             let slots = try await stage.addSlots()
             let (subscriber, slot) = (stage.subscriber, slots[0])
-            // The first one makes a mirror and suspends; the second must not overtake it.
-            async let first = subscriber.remap([.bind(slot, track, bitrate: 1)])
-            #expect(await first == [.ok])
-            async let second = subscriber.remap([.unbind(slot)])
-            #expect(await second == [.ok])
+            // The first of them makes a mirror and suspends.
             let all = await withTaskGroup(of: [SlotResult].self) { group in
                 for round in 0..<50 {
                     group.addTask { await subscriber.remap([.bind(slot, track, bitrate: round)]) }

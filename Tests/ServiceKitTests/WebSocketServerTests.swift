@@ -115,7 +115,10 @@ func handshake(
 }
 
 /// Runs a server with a few sockets while `body` runs.
-func withServer(_ body: @escaping @Sendable (Int) async throws -> Void) async throws {
+func withServer(
+    ended: AsyncStream<Void>.Continuation? = nil,
+    _ body: @escaping @Sendable (Int) async throws -> Void
+) async throws {
     let router = Router(context: HTTPContext.self)
     router.add(middleware: RequestMiddleware(methods: MethodIndex([]), limiter: nil))
     router.get("hello") { _, _ in "hello" }
@@ -140,11 +143,21 @@ func withServer(_ body: @escaping @Sendable (Int) async throws -> Void) async th
             while socket.send(String(repeating: "x", count: 100)) {}
         }
     }
+    router.get("stall") { request, _ in
+        var options = WebSocketOptions()
+        options.queueBytesMax = 64 << 20
+        return try request.webSocket(options) { socket in
+            for _ in 0..<60 { socket.send(String(repeating: "x", count: 1 << 20)) }
+            for await _ in socket.messages {}
+            ended?.yield()
+        }
+    }
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
     var configuration = HTTPServiceConfiguration(host: "127.0.0.1", port: 0)
     configuration.webSocket.closeTimeout = .milliseconds(200)
+    configuration.webSocket.stallTimeout = .milliseconds(300)
     let server = try HTTPService(configuration, router: router, logger: logger) {
         continuation.yield($0)
     }
@@ -296,6 +309,17 @@ func withServer(_ body: @escaping @Sendable (Int) async throws -> Void) async th
                 let head = try await client.head().lowercased()
                 #expect(head.contains("sec-websocket-protocol: v1\r\n"))
                 #expect(try await client.frame()?.payload == Array("early".utf8))
+            }
+        }
+    }
+
+    @Test func readerThatTakesNothingIsDropped() async throws {
+        let (ends, ended) = AsyncStream.makeStream(of: Void.self)
+        try await withServer(ended: ended) { port in
+            try await RawClient.with(port: port) { client in
+                try await client.upgrade("/stall")
+                // Reads nothing: the handler must be told all the same.
+                for await _ in ends { break }
             }
         }
     }

@@ -117,7 +117,9 @@ private func answer(
 
     @Test func pausedCameraKeepsWhatWasAgreedOn() throws {
         let rid = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
-        let camera = [vp8, "a=rid:q send", "a=rid:f send", "a=simulcast:send q;f", "a=extmap:9 \(rid)"]
+        let camera = [
+            vp8, "a=rid:q send", "a=rid:f send", "a=simulcast:send q;f", "a=extmap:9 \(rid)",
+        ]
         let screen = section("video", mid: "1", "a=sendonly", vp8)
         func offer(_ direction: String) -> String {
             head + section("video", mid: "0", "a=\(direction)", camera.joined(separator: "\n"))

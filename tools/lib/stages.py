@@ -45,6 +45,8 @@ def stages(python: str, keep: bool) -> list[Stage]:
         Stage("build", "release build of everything with the tests", "build",
               ("swift", "build", "-c", "release", "--build-tests"), "exit", 2400),
         Stage("c", "the C core's tests with ASan and UBSan", "side", ("tools/ctest",)),
+        Stage("threads", "the C core's tests that have threads, with TSan", "side",
+              ("tools/ctest", "--tsan")),
         Stage("web", "the web client's unit tests", "side",
               ("node", "--test", "Tests/WebClient"), "node", 300),
         Stage("fuzz", f"every fuzz target for {FUZZ_SECONDS} s", "side",

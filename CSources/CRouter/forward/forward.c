@@ -70,7 +70,7 @@ static bool place_newest(
             rh_media_want_keyframe(media, track, job->encoding, outgoing->now_us, false);
         return false;
     }
-    outgoing->run = slot->rewrite.run;
+    outgoing->run = &slot->rewrite.run;
     outgoing->seq64 = out.seq64;
     outgoing->timestamp = out.timestamp;
     outgoing->payload_type = slot->payload_type;
@@ -78,10 +78,10 @@ static bool place_newest(
     return true;
 }
 
-/* Finds the place that was left open for a late packet. */
+/* Finds the place that was left open for a late packet; run is filled with the constants there. */
 static bool place_late(
     const struct rh_slot *slot, const struct rh_track *track, const struct rh_forward_job *job,
-    struct rh_outgoing *outgoing)
+    struct rh_outgoing *outgoing, struct rh_rewrite_run *run)
 {
     const struct rh_packet *packet = &job->buffer->packet;
     struct rh_select_decision decision = rh_select_decide_late(&slot->select, packet);
@@ -94,7 +94,8 @@ static bool place_late(
         &slot->runs, &like, job->buffer->seq64, slot->rewrite.highest_out_seq64 + 1);
     if (place.run == NULL)
         return false;
-    rh_outgoing_of_run(outgoing, place.run, place.seq64, packet);
+    *run = rh_outgoing_of_run(outgoing, place.run, place.seq64, packet);
+    outgoing->run = run;
     outgoing->marker = decision.marker;
     return true;
 }
@@ -109,10 +110,12 @@ static void forward_to_slot(
     struct rh_slot *slot = &media->slots[rh_subscription_slot(entry)];
     struct rh_track *track = &media->tracks[job->track_index];
     struct rh_peer *peer = &media->peers[slot->peer_index];
-    struct rh_outgoing outgoing = {.buffer = job->buffer, .now_us = now_us};
+    struct rh_outgoing outgoing = {
+        .buffer = job->buffer, .now_us = now_us, .send_time = job->send_time};
+    struct rh_rewrite_run run;
     bool is_carried = rh_subscription_carried(entry) == job->encoding;
     if (job->late) {
-        if (!is_carried || !place_late(slot, track, job, &outgoing))
+        if (!is_carried || !place_late(slot, track, job, &outgoing, &run))
             return;
     } else if (!place_newest(media, slot, track, job, &outgoing)) {
         return;
@@ -141,8 +144,10 @@ enum rh_result rh_forward(
 {
     struct rh_media *media = &forwarder->media;
     const struct rh_track *track = &media->tracks[job->track_index];
-    if (!job->branched)
+    if (!job->branched) {
+        job->send_time = rh_abs_send_time(now_us);
         relay(media, job);
+    }
     while (job->chunk != RH_NO_INDEX) {
         const struct rh_subscription_chunk *chunk = &media->subscriptions.chunks[job->chunk];
         uint32_t filled = job->chunk == track->subscriptions.first_chunk

@@ -24,6 +24,7 @@ struct rh_forward_job {
     uint8_t encoding;
     bool late;      /* a lower sequence number than the newest */
     bool branched;  /* relayed to the branches already */
+    uint32_t send_time; /* rh_abs_send_time, once it is branched */
     uint32_t chunk; /* where the walk goes on; RH_NO_INDEX: at its end */
     uint32_t entry;
 };

@@ -13,17 +13,17 @@ enum {
 };
 static_assert(RH_WRITTEN_HEADER_BYTES_MAX <= RH_PACKET_BYTES_MAX);
 
-void rh_outgoing_of_run(
+struct rh_rewrite_run rh_outgoing_of_run(
     struct rh_outgoing *outgoing, const struct rh_run *run, uint64_t out_seq64,
     const struct rh_packet *packet)
 {
-    outgoing->run = (struct rh_rewrite_run){
-        .first_in_seq64 = run->first_in_seq64, .first_out_seq64 = run->first_out_seq64,
-        .timestamp_offset = run->timestamp_offset, .picture_id_offset = run->picture_id_offset,
-        .tl0_offset = run->tl0_offset};
     outgoing->seq64 = out_seq64;
     outgoing->timestamp = packet->timestamp + run->timestamp_offset;
     outgoing->payload_type = run->payload_type;
+    return (struct rh_rewrite_run){
+        .first_in_seq64 = run->first_in_seq64, .first_out_seq64 = run->first_out_seq64,
+        .timestamp_offset = run->timestamp_offset, .picture_id_offset = run->picture_id_offset,
+        .tl0_offset = run->tl0_offset};
 }
 
 static bool slot_has_rtx(const struct rh_slot *slot)
@@ -44,7 +44,7 @@ static bool write_clear(
     if (out->header_bytes + packet->payload_bytes + GROWTH_BYTES + RH_SRTP_TAG_BYTES_MAX
         > RH_PACKET_BYTES_MAX)
         return false;
-    struct rh_patch patch = rh_rewrite_patch(&outgoing->run, &packet->layer, payload);
+    struct rh_patch patch = rh_rewrite_patch(outgoing->run, &packet->layer, payload);
     if (patch.skip == 0 && !is_rtx) {
         out->payload = payload;
         out->payload_bytes = packet->payload_bytes;
@@ -79,9 +79,9 @@ bool rh_outgoing_write(
         .mid_bytes = slot->mid_bytes, .timestamp = outgoing->timestamp,
         .ssrc = is_rtx ? slot->config.rtx_ssrc : slot->config.ssrc, .seq = (uint16_t)seq64,
         .payload_type = is_rtx ? slot->rtx_payload_type : outgoing->payload_type,
-        .abs_send_time = rh_abs_send_time(outgoing->now_us), .marker = outgoing->marker,
+        .abs_send_time = outgoing->send_time, .marker = outgoing->marker,
         .transport_seq = peer->transport_seq,
-        .frame_number_offset = outgoing->run.picture_id_offset};
+        .frame_number_offset = outgoing->run->picture_id_offset};
     struct rh_srtp_outgoing out = {.out = place, .seq64 = seq64 - base + RH_SEQ64_FIRST};
     if (!write_clear(outgoing, &header, is_rtx, &out)) {
         RH_COUNT(&forwarder->media, drop_unhandled, 1);
@@ -90,7 +90,7 @@ bool rh_outgoing_write(
     slot->rtx_next_seq64 += is_rtx;
     size_t size = rh_srtp_protect_rtp(&peer->send, &out);
     rh_sendqueue_commit(
-        &forwarder->queue, size, &peer->selected, (uint32_t)(peer - forwarder->media.peers));
+        &forwarder->queue, size, &peer->selected, slot->peer_index);
     if (header.ids->transport_seq != 0)
         peer->transport_seq++;
     peer->sent_packets++;

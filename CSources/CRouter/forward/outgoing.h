@@ -8,17 +8,19 @@
 /* The numbers of the packet in the slot's stream. Values on the stack of whoever sends. */
 struct rh_outgoing {
     const struct rh_buffer *buffer;
-    struct rh_rewrite_run run; /* its constants: picture id, TL0PICIDX */
+    const struct rh_rewrite_run *run; /* its constants: picture id, TL0PICIDX */
     uint64_t seq64;
     uint64_t now_us;
     uint32_t timestamp;
+    uint32_t send_time; /* rh_abs_send_time of now_us */
     uint8_t payload_type;
     bool marker;
     bool is_resend;
 };
 
-/* Sets the numbers that a packet has in a run of the past. */
-void rh_outgoing_of_run(
+/* Sets the numbers that a packet has in a run of the past. Returns the run's constants, to which
+ * outgoing->run is to point. */
+struct rh_rewrite_run rh_outgoing_of_run(
     struct rh_outgoing *outgoing, const struct rh_run *run, uint64_t out_seq64,
     const struct rh_packet *packet);
 

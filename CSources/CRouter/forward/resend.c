@@ -44,10 +44,13 @@ enum rh_result rh_resend(struct rh_forwarder *forwarder, const struct rh_resend_
     if (rh_sendqueue_reserve(&forwarder->queue) == NULL)
         return RH_FULL;
     struct rh_outgoing outgoing = {
-        .buffer = buffer, .now_us = request->now_us, .is_resend = true,
+        .buffer = buffer, .now_us = request->now_us,
+        .send_time = rh_abs_send_time(request->now_us), .is_resend = true,
         .marker = buffer->packet.marker
             || rh_select_decide_late(&slot->select, &buffer->packet).marker};
-    rh_outgoing_of_run(&outgoing, place.run, out_seq64, &buffer->packet);
+    struct rh_rewrite_run run =
+        rh_outgoing_of_run(&outgoing, place.run, out_seq64, &buffer->packet);
+    outgoing.run = &run;
     if (!rh_outgoing_write(forwarder, peer, slot, &outgoing))
         return RH_STALE;
     *mark = (struct rh_resend_mark){

@@ -284,6 +284,7 @@ enum rh_result rh_track_remove_branch(
 enum rh_result rh_track_set_muted(struct rh_worker *worker, rh_track_id track, bool muted);
 enum rh_result rh_track_destroy(struct rh_worker *worker, rh_track_id track);
 
+/* Packet and byte counts and sequence numbers begin anew when another SSRC replaces ssrc. */
 struct rh_encoding_report {
     uint32_t ssrc, rtx_ssrc;      /* 0: nothing received yet */
     uint64_t received_packets;    /* distinct, resends included */

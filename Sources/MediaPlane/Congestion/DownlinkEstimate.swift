@@ -32,6 +32,8 @@ package struct DownlinkEstimate: Sendable {
     private var windowLost = 0.0
     private var windowPackets = 0.0
     private var windowStartUs: UInt64?
+    /// Where this spell of loss began; nil: no loss to speak of.
+    private var firstLoss: (fraction: Double, sentBps: Double)?
 
     package init() {}
 
@@ -43,11 +45,7 @@ package struct DownlinkEstimate: Sendable {
         let value = min(Double(bps), Self.ceilingBps)
         defer { lastRemb = value }
         guard let former = lastRemb else { return }
-        if value < former * 0.97, value < sentBps {
-            cut(to: value, nowUs: nowUs)
-        } else if let limit = limitBps, value > limit, value >= former {
-            limitBps = min(value, limit * 1.5)
-        }
+        if value < former * 0.97, value < sentBps { cut(to: value, nowUs: nowUs) }
     }
 
     /// Loss in one report, over all its streams.
@@ -66,9 +64,16 @@ package struct DownlinkEstimate: Sendable {
         let deviation = (loss * (1 - loss) / windowPackets).squareRoot()
         (windowLost, windowPackets, windowStartUs) = (0, 0, nowUs)
         lossFraction += (loss - lossFraction) * 0.3
+        if lossFraction < Self.lossLow { firstLoss = nil }
         guard loss - 3 * deviation > Self.lossHigh, lossFraction > Self.lossHigh else { return }
+        // Sending much less did not help: the loss is not ours.
+        if let first = firstLoss, sentBps < first.sentBps * 0.6, loss > first.fraction * 0.8 {
+            return
+        }
+        if firstLoss == nil { firstLoss = (loss, sentBps) }
         let base = min(limitBps ?? .infinity, max(sentBps, Self.floorBps))
-        cut(to: base * (1 - 0.5 * loss), nowUs: nowUs)
+        // Much loss says what the link takes; a little says only that it is too much.
+        cut(to: base * (loss > 0.3 ? 1 - loss : 1 - 0.5 * loss), nowUs: nowUs)
     }
 
     private mutating func cut(to bps: Double, nowUs: UInt64) {
@@ -84,7 +89,9 @@ package struct DownlinkEstimate: Sendable {
         guard let limit = limitBps, let lastUs, nowUs >= growAfterUs, lossFraction < Self.lossHigh
         else { return }
         let seconds = min(1, Double(nowUs - lastUs) / 1_000_000)
-        let rate = lossFraction < Self.lossLow ? Self.growth - 1 : (Self.growth - 1) / 4
+        let isWell = lossFraction < Self.lossLow
+        let isInvited = isWell && (lastRemb ?? 0) > limit * 1.2
+        let rate = (Self.growth - 1) * (isInvited ? 2 : isWell ? 1 : 0.25)
         let grown = limit * (1 + rate * seconds)
         let isFree = grown > max(sentBps * Self.forgetRatio, 5_000_000)
         limitBps = isFree || grown > Self.ceilingBps ? nil : grown

@@ -171,6 +171,12 @@ extension Worker {
             return
         }
         (peer.reportedLimitBps, peer.reportedLoss) = (limit, loss)
+        shared.logger.debug(
+            "downlink",
+            metadata: [
+                "peer": "\(peer.id)", "bits": "\(Int(limit))", "loss": "\(loss)",
+                "sent": "\(Int(peer.sentMeter.bps))",
+            ])
         emit(.estimate(peer.id, bitsPerSecond: Int(limit), lossFraction: loss))
     }
 
