@@ -173,7 +173,7 @@ func withServer(
     }
 }
 
-@Suite struct WebSocketServerTests {
+@Suite(.timeLimit(.minutes(2))) struct WebSocketServerTests {
     @Test func textFragmentsPingsAndClose() async throws {
         try await withServer { port in
             try await RawClient.with(port: port) { client in

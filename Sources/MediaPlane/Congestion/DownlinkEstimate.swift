@@ -63,7 +63,7 @@ package struct DownlinkEstimate: Sendable {
         let loss = windowLost / windowPackets
         let deviation = (loss * (1 - loss) / windowPackets).squareRoot()
         (windowLost, windowPackets, windowStartUs) = (0, 0, nowUs)
-        lossFraction += (loss - lossFraction) * 0.3
+        lossFraction += (loss - lossFraction) * (loss < lossFraction ? 0.6 : 0.3)
         if lossFraction < Self.lossLow { firstLoss = nil }
         guard loss - 3 * deviation > Self.lossHigh, lossFraction > Self.lossHigh else { return }
         // Sending much less did not help: the loss is not ours.
