@@ -203,13 +203,16 @@ class Peer:
 
 
 async def frame_rates(publishers: list[Peer], subscribers: list[Peer], seconds: float):
-    """Measures for a time: {(subscriber, publisher): frames decoded / frames sent}."""
+    """Measures for a time: {(subscriber, publisher): frames decoded / frames sent}. Each publisher
+    sends one video encoding; what a busy machine's encoder left out was not sent."""
     async def sample():
         decoded = {(s.account_id, p.account_id): await s.decoded(p.account_id)
                    for s in subscribers for p in publishers if s is not p}
-        return {p.account_id: p.camera.frames for p in publishers}, decoded
+        sent = {p.account_id: sum(o.frames_sent or 0 for o in await p.outbound_video())
+                for p in publishers}
+        return sent, decoded
     sent, decoded = await sample()
     await asyncio.sleep(seconds)
     sent_after, decoded_after = await sample()
-    return {pair: (decoded_after[pair] - decoded[pair]) / (sent_after[pair[1]] - sent[pair[1]])
-            for pair in decoded}
+    return {pair: (decoded_after[pair] - decoded[pair]) / max(
+                1, sent_after[pair[1]] - sent[pair[1]]) for pair in decoded}
