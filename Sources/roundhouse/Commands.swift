@@ -81,7 +81,7 @@ struct Config: ParsableCommand {
     @OptionGroup var options: SettingOptions
 
     func run() throws {
-        do { print(try options.settings().rendered()) } catch let error as SettingsError {
+        do { print(try options.settings().rendered()) } catch {
             throw ValidationError(error.description)
         }
     }
