@@ -6,7 +6,7 @@ import contextlib
 import pytest
 import webrtc
 
-from support import aiortc_peer, gst
+from support import aiortc_peer, gst, tickets
 from support.aiortc_peer import AiortcPeer
 from support.gst import GstPeer
 from support.meeting import Client
@@ -14,6 +14,7 @@ from support.waiting import until
 from support.wrtc_peer import CHROMA_TOLERANCE, Peer
 
 PICTURES = 45
+RECORDER = "11111111-1111-4111-8111-111111111111"
 LOUD_SAMPLE = 2000
 
 
@@ -90,6 +91,34 @@ async def test_gstreamer_publishes_and_receives(api, artefacts):
         finally:
             await other.close()
             await client.close()
+
+
+async def test_a_recorder_is_a_ghost_that_sees_and_hears(api, node):
+    async with chrome_like(api) as (peer, meeting_id):
+        ticket = peer.client.grant["ticket"]
+        claims = tickets.claims(ticket) | {
+            "account_id": RECORDER, "role": "recorder", "jti": "ghost"}
+        key = tickets.read_key(node.folder / "keys/tickets.pem")
+        client = await Client.connect(peer.client.grant["server"], meeting_id, RECORDER)
+        ghost = Peer(client)
+        try:
+            await client.send(
+                "RECORD_JOIN", ticket=tickets.sign(key, tickets.header(ticket), claims))
+            users = await client.expect("MEETING_USERS")
+            assert users["users"] == [peer.account_id]
+            ghost.add_slots(1, 1)
+            await ghost.negotiate()
+            await sees_and_hears(ghost, peer.account_id, peer.chroma)
+            account = await asyncio.to_thread(api.sign_up, "Witness")
+            witness = await Client.join(account, meeting_id)
+            assert witness.users == [peer.account_id, account.account_id]
+            assert not [p for p in peer.client.packets
+                        if p["content_type"] == "JOIN" and p["account_id"] == RECORDER]
+            await witness.close()
+            await peer.client.send("END")
+            await client.expect("END")
+        finally:
+            await ghost.close()
 
 
 @pytest.mark.timeout(120)

@@ -23,6 +23,7 @@ class Client:
         self.slots: list[dict] = []
         self.users: list[str] = []
         self.session = ""
+        self.grant: dict = {}
         self.close_code: int | None = None
         self.invalid: Exception | None = None
         self.news = asyncio.Condition()
@@ -42,6 +43,7 @@ class Client:
         client = await cls.connect(
             grant["server"], meeting_id, account.account_id,
             subprotocols=["roundhouse.v1"], local_addr=(account.address, 0))
+        client.grant = grant
         await client.send("JOIN", account_id=account.account_id, ticket=grant["ticket"])
         await client.expect("MEETING_USERS")
         return client
