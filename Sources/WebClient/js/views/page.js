@@ -20,6 +20,8 @@ const NOTHING_THERE = {
   410: { state: "ended", endReason: "Ask its host for a new link, or start your own meeting." },
 };
 const OVER = new Set(["ended", "left", "removed", "denied"]);
+/** Pauses between looks from the lobby: an end that happened a moment ago shows at once. */
+const LOOK_MS = [1000, 2000, 4000, 8000, 15000];
 
 class MeetingPage {
   element = h("div", { class: "fill" });
@@ -51,16 +53,29 @@ class MeetingPage {
     if (!created) this.#look(lobby);
   }
 
-  /** Finds out early that there is nothing to join. */
+  /** Finds out early that there is nothing to join, or no more, while the lobby is shown. */
   async #look(lobby) {
-    let status = 0;
+    for (let looks = 0; this.#view === lobby && !this.#disposed; looks += 1) {
+      const status = await this.#statusNow();
+      if (this.#view !== lobby || this.#disposed) return;
+      if (!this.#meeting && NOTHING_THERE[status]) {
+        this.#nothing(status);
+        return;
+      }
+      const pause = LOOK_MS[Math.min(looks, LOOK_MS.length - 1)];
+      await new Promise((resolve) => { setTimeout(resolve, pause); });
+    }
+  }
+
+  /** The HTTP status that describes the meeting: 410 once it has ended, 0 when it is there. */
+  async #statusNow() {
+    if (this.#meeting) return 0;
     try {
       const meeting = await this.#app.api.getMeeting(this.#meetingId);
-      if (meeting.server === "") status = 410;
+      return meeting.server === "" ? 410 : 0;
     } catch (error) {
-      status = error.status;
+      return error.status ?? 0;
     }
-    if (this.#view === lobby && !this.#meeting && NOTHING_THERE[status]) this.#nothing(status);
   }
 
   /** There is no such meeting, or it has ended: says so instead of the lobby. */
