@@ -7,7 +7,13 @@
 //
 // ROUNDHOUSE_TARGETS="A B" keeps only the named targets (and the packages they use): the
 // sanitizer runs of the media plane build in seconds instead of minutes with it.
+import Foundation
 import PackageDescription
+
+/// Intel's multi-buffer cipher library is a static archive for x86-64 without pkg-config data.
+let ipsecMb: [LinkerSetting] =
+    FileManager.default.fileExists(atPath: "/usr/include/intel-ipsec-mb.h")
+    ? [.linkedLibrary("IPSec_MB")] : []
 
 let hotPath: [CSetting] = [
     .unsafeFlags(["-std=c2x", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]),
@@ -40,6 +46,16 @@ let system: [Target] = [
         pkgConfig: "libssl libcrypto",
         providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
+        name: "CVPX",
+        path: "CSources/CVPX",
+        pkgConfig: "vpx",
+        providers: [.apt(["libvpx-dev"])]),
+    .systemLibrary(
+        name: "COpus",
+        path: "CSources/COpus",
+        pkgConfig: "opus",
+        providers: [.apt(["libopus-dev"])]),
+    .systemLibrary(
         name: "CArgon2",
         path: "CSources/CArgon2",
         pkgConfig: "libargon2",
@@ -49,10 +65,18 @@ let system: [Target] = [
 let core: [Target] = [
     .target(
         name: "CRouter", dependencies: ["CUV", "COpenSSL"], path: "CSources/CRouter",
-        publicHeadersPath: "include", cSettings: hotPath + [.headerSearchPath(".")]),
+        publicHeadersPath: "include", cSettings: hotPath + [.headerSearchPath(".")],
+        linkerSettings: ipsecMb),
     .target(
         name: "CDTLS", dependencies: ["COpenSSL"], path: "CSources/CDTLS",
         publicHeadersPath: "include", cSettings: hotPath),
+    .target(
+        name: "CMedia", dependencies: ["CVPX", "COpus"], path: "CSources/CMedia",
+        publicHeadersPath: "include", cSettings: hotPath),
+    .target(
+        name: "CLoad", dependencies: ["CRouter", "CUV"], path: "CSources/CLoad",
+        publicHeadersPath: "include",
+        cSettings: hotPath + [.headerSearchPath("../CRouter")]),
     .target(name: "MediaPlane", dependencies: ["CRouter", "CDTLS", logging], swiftSettings: strict),
     .target(name: "Signaling", swiftSettings: strict),
     .testTarget(name: "MediaPlaneTests", dependencies: ["MediaPlane"], swiftSettings: strict),
@@ -116,10 +140,23 @@ let services: [Target] = [
             .product(name: "NIOPosix", package: "swift-nio"),
             .product(name: "NIOHTTP1", package: "swift-nio"),
         ], swiftSettings: strict),
+    .target(
+        name: "LoadTool",
+        dependencies: [
+            "CLoad", "CMedia", "CDTLS", "MediaPlane", "Signaling", "ServiceKit", httpClient,
+            logging,
+            .product(name: "NIOCore", package: "swift-nio"),
+            .product(name: "NIOPosix", package: "swift-nio"),
+            .product(name: "NIOHTTP1", package: "swift-nio"),
+            .product(name: "NIOWebSocket", package: "swift-nio"),
+            .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        ], swiftSettings: strict),
+    .testTarget(
+        name: "LoadToolTests", dependencies: ["LoadTool"], swiftSettings: strict),
     .executableTarget(
         name: "roundhouse",
         dependencies: [
-            "Accounts", "Meetings", "Gateway", "Routing", "MediaPlane", "Stores",
+            "LoadTool", "Accounts", "Meetings", "Gateway", "Routing", "MediaPlane", "Stores",
             "ServiceKit", hummingbird, httpClient, lifecycle, logging, metrics,
             .product(name: "NIOCore", package: "swift-nio"),
             .product(name: "JWTKit", package: "jwt-kit"),

@@ -127,7 +127,13 @@ struct rh_worker_config {
     uint32_t slots_max;
     uint32_t buffers_max;         /* packet buffers */
     uint32_t socket_buffer_bytes; /* wanted SO_RCVBUF and SO_SNDBUF; the kernel may grant less */
+    uint32_t send_window_us;      /* a media packet waits so long for company, at most; 0: never */
+    uint32_t padding_bytes_max;   /* RTP padding that makes a packet as long as its neighbours */
+    bool segmentation_off;        /* one packet a kernel message: no UDP_SEGMENT */
+    bool coalescing_off;          /* no UDP_GRO */
 };
+
+enum { RH_LATENCY_BUCKETS = 20 };
 
 /* Counters since start; readable from any thread, each exact on its own. */
 struct rh_counters {
@@ -137,6 +143,12 @@ struct rh_counters {
     uint64_t resent_packets;                     /* answers to NACK */
     uint64_t relayed_packets, relay_full;        /* to other workers; dropped at a full ring */
     uint64_t send_calls, receive_calls;          /* system calls */
+    uint64_t sent_messages;                      /* kernel messages; a message has 1 or more packets */
+    uint64_t segmented_messages, segmented_packets; /* those with UDP_SEGMENT; packets in them */
+    uint64_t segmentation_refused;               /* 1: the kernel refused UDP_SEGMENT; off since */
+    uint64_t coalesced_messages, coalesced_packets; /* read by UDP_GRO; packets in them */
+    uint64_t padded_packets, padding_bytes;      /* sent longer than they were */
+    uint64_t queue_full;                         /* send queues flushed early for want of room */
     uint64_t send_dropped;                       /* the kernel took no more (EAGAIN, ENOBUFS) */
     uint64_t send_errors;                        /* any other error of a send */
     uint64_t kernel_dropped;                     /* SO_RXQ_OVFL */
@@ -144,9 +156,18 @@ struct rh_counters {
     uint64_t drop_replayed, drop_no_keys, drop_no_buffer, drop_unhandled, drop_muted;
     uint64_t events_lost;                        /* event queue was full; state is re-announced */
     uint64_t jobs_run, loop_lag_max_us;
+    uint64_t relay_lag_max_us;                   /* longest way of a packet through a relay ring */
+    uint64_t busy_us;                            /* not asleep: divided by time, the load 0..1 */
+    uint64_t send_window_us;                     /* the adaptive window now */
+    /* Packets by the time from their receive call to the kernel's having them: bucket i holds
+     * 2^i to 2^(i+1) us, the first also less, the last also more. */
+    uint64_t forward_latency[RH_LATENCY_BUCKETS];
     uint64_t peers, tracks, slots, buffers_used; /* now */
     uint64_t receive_buffer_bytes, send_buffer_bytes; /* granted by the kernel */
 };
+
+/* The cipher backend of this process: "ipsec-mb" or "openssl". any thread. */
+const char *rh_cipher_name(void);
 
 /* Makes a worker: its memory and its socket, bound but not yet read. any thread.
  * Returns RH_SYSTEM (errno) when memory or the socket is refused; *worker is then NULL. */

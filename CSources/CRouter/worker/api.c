@@ -1,5 +1,6 @@
 /* The public functions on a worker's media state. SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include "crypto/cipher.h"
 #include "wire/assert.h"
 #include "worker/worker.h"
 
@@ -11,6 +12,11 @@ static struct rh_media *media_of(struct rh_worker *worker)
 static const struct rh_media *media_in(const struct rh_worker *worker)
 {
     return &worker->forwarder.media;
+}
+
+const char *rh_cipher_name(void)
+{
+    return rh_cipher_choose()->name;
 }
 
 uint16_t rh_worker_port(const struct rh_worker *worker)

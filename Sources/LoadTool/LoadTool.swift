@@ -1,0 +1,1 @@
+// Synthetic participants. SPDX-License-Identifier: Apache-2.0
