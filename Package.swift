@@ -74,7 +74,7 @@ let core: [Target] = [
         name: "CMedia", dependencies: ["CVPX", "COpus"], path: "CSources/CMedia",
         publicHeadersPath: "include", cSettings: hotPath),
     .target(
-        name: "CLoad", dependencies: ["CRouter", "CUV"], path: "CSources/CLoad",
+        name: "CLoad", dependencies: ["CRouter", "CMedia"], path: "CSources/CLoad",
         publicHeadersPath: "include",
         cSettings: hotPath + [.headerSearchPath("../CRouter")]),
     .target(name: "MediaPlane", dependencies: ["CRouter", "CDTLS", logging], swiftSettings: strict),

@@ -104,13 +104,24 @@ static size_t write_packet(
     return rh_srtp_protect_rtp(send, &packet);
 }
 
+/* Writes what waits for subscribers and forgets it. */
+static void write_all(struct rh_forwarder *forwarder, uint64_t now_us)
+{
+    enum rh_result result;
+    do {
+        result = rh_forwarder_write_pending(forwarder, now_us);
+        rh_sendqueue_clear(&forwarder->queue);
+    } while (result == RH_FULL);
+}
+
 static void pass(struct rh_forwarder *forwarder, struct rh_buffer *buffer, uint64_t now_us)
 {
     struct rh_address from = address_of(1000);
     struct rh_received received = rh_receive(forwarder, buffer, &from);
     require(received.step == RH_RECEIVE_FORWARD, "receive");
     while (rh_forward(forwarder, &received.job, now_us) == RH_FULL)
-        rh_sendqueue_clear(&forwarder->queue);
+        write_all(forwarder, now_us);
+    write_all(forwarder, now_us);
 }
 
 static double cpu_seconds(void)

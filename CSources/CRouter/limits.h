@@ -84,10 +84,30 @@ enum {
     RH_RECEIVE_ROUNDS = 4,
     RH_DATAGRAMS_MAX = RH_RECEIVE_BATCH * RH_RECEIVE_ROUNDS,
 
-    /* Datagrams encrypted but not yet handed to the kernel: the arena stays within the second-level
+    /* Messages encrypted but not yet handed to the kernel: the arena stays within the second-level
      * cache. Sent in one sendmmsg (the kernel takes 1024 at most). */
-    RH_SEND_QUEUE_DATAGRAMS = 512,
+    RH_SEND_QUEUE_MESSAGES = 512,
     RH_SEND_QUEUE_BYTES = 768 * 1024,
+
+    /* Packets that wait for company, all subscribers of a worker together: a frame of 10 packets
+     * for 3,000 subscribers fits. 32 B each: 1 MiB. */
+    RH_PENDING_PACKETS = 32768,
+
+    /* Packets of one subscriber that are cut into messages at a time; more go in several parts. */
+    RH_PENDING_PART = 128,
+
+    /* Segments and bytes of one UDP_SEGMENT message: what every kernel since 4.18 takes (its
+     * UDP_MAX_SEGMENTS was 64), and the largest UDP payload of an IPv4 datagram. */
+    RH_SEGMENTS_MAX = 64,
+    RH_MESSAGE_BYTES_MAX = 65507,
+
+    /* Most padding of one packet: it is written behind the payload in its buffer's slack. */
+    RH_PADDING_BYTES_MAX = 48,
+
+    /* Packets forwarded in a second below which a worker sends at once, and above which a packet
+     * waits for company as long as the configuration allows; in between in proportion. */
+    RH_WINDOW_RATE_LOW = 5000,
+    RH_WINDOW_RATE_FULL = 50000,
 
     /* Packets on their way from one worker to another. 1,664 B each: 832 KiB a pair of workers. */
     RH_RELAY_PACKETS = 512,

@@ -159,9 +159,20 @@ struct Assembly {
             tickets = RemoteTicketKeys(
                 service: service, cacheFile: data + "/ticket-keys.json", logger: nodeLogger)
         }
+        let media = try media()
         let node = try RoutingNode(
             routing(), tickets: tickets, meetings: service,
-            media: try WorkerMediaNode(media(), logger: nodeLogger), logger: nodeLogger)
+            media: try WorkerMediaNode(media, logger: nodeLogger), logger: nodeLogger)
+        nodeLogger.info(
+            "the media plane is ready",
+            metadata: [
+                "cipher": "\(WorkerPool.cipher)", "workers": "\(media.workers)",
+                "send_window_us": "\(media.sendWindowMicroseconds)",
+                "padding_bytes": "\(media.paddingBytesMax)",
+                "segmentation": "\(media.hasSegmentation ? "on" : "off")",
+                "receive_coalescing": "\(media.hasReceiveCoalescing ? "on" : "off")",
+            ])
+        MetricsRegistry.shared.addCollector { node.collect(into: &$0) }
         parts.routes += node.routes
         parts.services.append(node)
         parts.checks.append(
@@ -198,11 +209,16 @@ struct Assembly {
         let cores = ProcessInfo.processInfo.activeProcessorCount
         let offered = announced.isEmpty ? Networking.hostAddresses() : announced
         let bind: IPAddress = offered.contains { $0.family == .v6 } ? .anyV6 : .anyV4
-        return WorkerPool.Configuration(
+        var configuration = WorkerPool.Configuration(
             workers: workers == 0 ? min(64, cores) : workers,
             bind: isLocal ? .loopbackV4 : bind,
             firstPort: UInt16(settings.integer(.mediaPort)),
             announced: isLocal ? [.loopbackV4] : offered)
+        configuration.sendWindowMicroseconds = settings.integer(.sendWindow)
+        configuration.paddingBytesMax = settings.integer(.paddingBytes)
+        configuration.hasSegmentation = settings.text(.segmentation) != "off"
+        configuration.hasReceiveCoalescing = settings.text(.receiveCoalescing) != "off"
+        return configuration
     }
 
     /// The node's name, made once and kept in the data folder.

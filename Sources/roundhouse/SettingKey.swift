@@ -8,6 +8,10 @@ enum SettingKey: String, CaseIterable, Sendable {
     case announce
     case mediaPort = "media-port"
     case workers
+    case sendWindow = "send-window-us"
+    case paddingBytes = "padding-bytes"
+    case segmentation
+    case receiveCoalescing = "receive-coalescing"
     case tlsCert = "tls-cert"
     case tlsKey = "tls-key"
     case selfSigned = "self-signed"
@@ -55,6 +59,7 @@ enum SettingKey: String, CaseIterable, Sendable {
         switch self {
         case .host, .port, .data, .web, .logLevel, .workers, .mediaPort, .announce:
             serverDescription
+        case .sendWindow, .paddingBytes, .segmentation, .receiveCoalescing: mediaDescription
         case .tlsCert, .tlsKey, .selfSigned, .origin, .serviceKey, .ticketKey: securityDescription
         case .nodeID, .nodeURL, .accountURL, .meetingURL, .trustedProxy: fleetDescription
         case .resumeWindow, .emptyMeetingTimeout, .ticketLifetime, .tokenLifetime,
@@ -87,6 +92,29 @@ enum SettingKey: String, CaseIterable, Sendable {
             .init(
                 kind: .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
                 fallback: "info", meaning: "least severe message that is logged")
+        }
+    }
+
+    private var mediaDescription: Description {
+        switch self {
+        case .sendWindow:
+            .init(
+                kind: .integer(0...20_000), fallback: "5000",
+                meaning: "microseconds for which a media packet waits for company under load; "
+                    + "0: never")
+        case .paddingBytes:
+            .init(
+                kind: .integer(0...255), fallback: "32",
+                meaning: "RTP padding that makes packets equally long, so that they share a "
+                    + "kernel message; 0: none")
+        case .segmentation:
+            .init(
+                kind: .choice(["on", "off"]), fallback: "on",
+                meaning: "send runs of packets as one kernel message (UDP_SEGMENT)")
+        default:
+            .init(
+                kind: .choice(["on", "off"]), fallback: "on",
+                meaning: "receive runs of packets as one kernel message (UDP_GRO)")
         }
     }
 

@@ -22,6 +22,14 @@ struct SettingOptions: ParsableArguments {
     var mediaPort: String?
     @Option(help: "Media threads; 0: one a core.")
     var workers: String?
+    @Option(help: "Microseconds a media packet waits for company under load; 0: never.")
+    var sendWindowUs: String?
+    @Option(help: "RTP padding that lets packets share a kernel message; 0: none.")
+    var paddingBytes: String?
+    @Option(help: "on or off: send runs of packets as one kernel message.")
+    var segmentation: String?
+    @Option(help: "on or off: receive runs of packets as one kernel message.")
+    var receiveCoalescing: String?
     @Option(help: "PEM file with the TLS certificate and its chain.")
     var tlsCert: String?
     @Option(help: "PEM file with the certificate's private key.")
@@ -69,7 +77,9 @@ struct SettingOptions: ParsableArguments {
     private func given() -> [SettingKey: [String]] {
         let single: [(SettingKey, String?)] = [
             (.host, host), (.port, port), (.data, data), (.web, web), (.mediaPort, mediaPort),
-            (.workers, workers), (.tlsCert, tlsCert), (.tlsKey, tlsKey), (.nodeID, nodeID),
+            (.workers, workers), (.sendWindow, sendWindowUs), (.paddingBytes, paddingBytes),
+            (.segmentation, segmentation), (.receiveCoalescing, receiveCoalescing),
+            (.tlsCert, tlsCert), (.tlsKey, tlsKey), (.nodeID, nodeID),
             (.nodeURL, nodeURL), (.serviceKey, serviceKey), (.ticketKey, ticketKey),
             (.resumeWindow, resumeWindow),
             (.emptyMeetingTimeout, emptyMeetingTimeout), (.ticketLifetime, ticketLifetime),

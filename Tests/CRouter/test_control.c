@@ -7,7 +7,7 @@
 
 #include "worker_support.h"
 
-enum { OPERATIONS = 10000, KEPT = 24, CLIENTS = 6 };
+enum { OPERATIONS = 10000, KEPT = 24, CLIENTS = 6, TRACKS_MAX = 512 };
 
 /* Objects made and maybe gone again: names stay in the lists, so that stale ones are used too. */
 struct chaos {
@@ -17,6 +17,7 @@ struct chaos {
     rh_track_id tracks[KEPT];
     rh_slot_id slots[KEPT];
     struct client clients[CLIENTS];
+    uint32_t fresh; /* the newest of them */
 };
 
 static uint32_t any(struct chaos *chaos, const uint32_t *names)
@@ -146,12 +147,9 @@ static void operate(struct host *host, void *argument)
 }
 
 /* Binds a new slot of one reachable peer to a new track of another. */
-static void join(struct host *host, void *argument)
+static void join_peers(
+    struct chaos *chaos, struct rh_worker *worker, rh_peer_id publisher, rh_peer_id subscriber)
 {
-    struct chaos *chaos = argument;
-    struct rh_worker *worker = host->worker;
-    rh_peer_id publisher = chaos->clients[roll_below(&chaos->dice, CLIENTS)].peer;
-    rh_peer_id subscriber = chaos->clients[roll_below(&chaos->dice, CLIENTS)].peer;
     struct rh_track_config track = video_config("v", (uint8_t)(1 + roll_below(&chaos->dice, 3)));
     struct rh_slot_config slot = slot_config(RH_VIDEO, 100 + roll_below(&chaos->dice, 50), "m");
     uint32_t place = roll_below(&chaos->dice, KEPT);
@@ -160,6 +158,33 @@ static void join(struct host *host, void *argument)
     struct rh_slot_binding binding = {
         chaos->tracks[place], PT_VIDEO_OUT, PT_RTX_OUT, {0, 255, 255}};
     rh_slot_bind(worker, chaos->slots[place], &binding);
+}
+
+static void join(struct host *host, void *argument)
+{
+    struct chaos *chaos = argument;
+    rh_peer_id publisher = chaos->clients[roll_below(&chaos->dice, CLIENTS)].peer;
+    rh_peer_id subscriber = chaos->clients[roll_below(&chaos->dice, CLIENTS)].peer;
+    join_peers(chaos, host->worker, publisher, subscriber);
+}
+
+/* A fresh peer subscribes to itself, so that something is forwarded for certain. */
+static void join_itself(struct host *host, void *argument)
+{
+    struct chaos *chaos = argument;
+    rh_peer_id peer = chaos->clients[chaos->fresh].peer;
+    join_peers(chaos, host->worker, peer, peer);
+}
+
+static void send_keyframe(struct client *client, uint16_t seq)
+{
+    uint8_t bytes[100];
+    struct vp8 vp8 = {.key = true, .start = true, .picture_id = seq, .body_bytes = 50};
+    struct packet packet = {
+        .ssrc = 1000 + seq, .seq = seq, .timestamp = 3000u * seq, .payload_type = PT_VIDEO,
+        .mid = "v", .rid = "q", .payload = bytes,
+        .payload_bytes = vp8_payload(&vp8, bytes)};
+    client_send(client, &packet);
 }
 
 /* Random bytes, or a packet that authenticates unless keys were changed since. */
@@ -209,16 +234,29 @@ static void anyOrderOfControlIsSurvived(void **state)
             send_any(chaos, &chaos->clients[roll_below(&chaos->dice, CLIENTS)], &seq);
         host_run(&host, operate, chaos);
         host_run(&host, join, chaos);
-        if (i % 50 == 49) { /* a fresh set of peers that can be reached */
+        if (i % 50 == 49) { /* a fresh peer that can be reached */
             uint32_t place = i / 50 % CLIENTS;
             client_end(&chaos->clients[place]);
             client_make(&chaos->clients[place], &host, RH_SRTP_AEAD_AES_128_GCM, 90 + i);
             chaos->peers[place] = chaos->clients[place].peer;
+            chaos->fresh = place;
+            host_run(&host, join_itself, chaos);
+            struct rh_counters before = host_counters(&host);
+            send_keyframe(&chaos->clients[place], (uint16_t)(i + 1));
+            bool is_bound = before.tracks < TRACKS_MAX;
+            for (uint32_t wait = 0; wait < 5000 && is_bound; wait++) {
+                if (host_counters(&host).forwarded_packets > before.forwarded_packets)
+                    break;
+                usleep(1000);
+            }
+            assert_true(
+                !is_bound
+                || host_counters(&host).forwarded_packets > before.forwarded_packets);
         }
     }
     struct rh_counters counters = host_counters(&host);
     assert_true(counters.received_packets > 1000);
-    assert_true(counters.forwarded_packets > 0);
+    assert_true(counters.forwarded_packets >= 3);
     for (uint32_t i = 0; i < CLIENTS; i++)
         client_end(&chaos->clients[i]);
     free(chaos);

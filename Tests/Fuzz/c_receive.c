@@ -85,6 +85,16 @@ static size_t protect(
     return rh_srtp_protect_rtp(send, &outgoing);
 }
 
+/* Writes what waits for subscribers and forgets it. */
+static void write_all(struct rh_forwarder *forwarder, uint64_t now_us)
+{
+    enum rh_result result;
+    do {
+        result = rh_forwarder_write_pending(forwarder, now_us);
+        rh_sendqueue_clear(&forwarder->queue);
+    } while (result == RH_FULL);
+}
+
 static void resend_newest(struct rh_forwarder *forwarder, uint64_t now_us)
 {
     for (uint32_t i = 0; i < SUBSCRIBERS * TRACKS; i++) {
@@ -93,7 +103,7 @@ static void resend_newest(struct rh_forwarder *forwarder, uint64_t now_us)
             struct rh_resend_request request = {
                 .slot_index = i, .seq = (uint16_t)(newest - back), .now_us = now_us};
             if (rh_resend(forwarder, &request) == RH_FULL)
-                rh_sendqueue_clear(&forwarder->queue);
+                write_all(forwarder, now_us);
         }
     }
 }
@@ -104,7 +114,7 @@ static void receive(struct rh_forwarder *forwarder, struct rh_buffer *buffer)
     struct rh_received received = rh_receive(forwarder, buffer, &publisher_address);
     if (received.step == RH_RECEIVE_FORWARD)
         while (rh_forward(forwarder, &received.job, now_us) == RH_FULL)
-            rh_sendqueue_clear(&forwarder->queue);
+            write_all(forwarder, now_us);
     rh_buffers_release(&forwarder->media.buffers, buffer);
     forwarder->media.events.count = 0;
 }
@@ -138,9 +148,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         receive(forwarder, buffer);
         if (choice & 2)
             resend_newest(forwarder, now_us);
+        forwarder->padding_bytes_max = choice & 4 ? RH_PADDING_BYTES_MAX : 0;
+        if (choice & 8) /* else they wait for company */
+            write_all(forwarder, now_us);
         data += bytes;
         size -= bytes;
     }
+    write_all(forwarder, now_us);
     rh_srtp_send_deinit(&send);
     rh_forwarder_deinit(forwarder);
     free(forwarder);

@@ -147,7 +147,9 @@ final class FakeMedia: MediaNode {
 
     var load: Double { 0.25 }
     var ports: [UInt16] { [4000] }
-    func gauges() async -> [MediaGauge] { [] }
+    var cipher: String { "none" }
+    func measure() async {}
+    func metrics() -> [NodeMetric] { [] }
     func start() async throws {}
     func stop() async { newsSink.finish() }
     func refuse(_ isFull: Bool) { state.withLock { $0.isFull = isFull } }

@@ -78,7 +78,7 @@ async def check_both_workers_carry(node) -> None:
     text = httpx.get(node.url + "/metrics").text
     carried = {}
     for line in text.splitlines():
-        if line.startswith("rh_media_forwarded_packets{"):
+        if line.startswith("roundhouse_media_forwarded_packets_total{"):
             worker = line.split('worker="')[1].split('"')[0]
             carried[worker] = carried.get(worker, 0.0) + float(line.rsplit(" ", 1)[1])
     assert len([n for n in carried.values() if n > 0]) == 2, carried

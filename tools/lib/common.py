@@ -28,6 +28,13 @@ def pkg_config(*packages: str) -> list[str]:
     return out.stdout.split()
 
 
+def core_libraries(*packages: str) -> list[str]:
+    """Flags of what CSources/CRouter links: OpenSSL and, where the build finds its header as the
+    sources do, Intel's cipher library, which has no pkg-config data; and of further packages."""
+    found = pathlib.Path("/usr/include/intel-ipsec-mb.h").exists()
+    return pkg_config("libcrypto", *packages) + (["-lIPSec_MB"] if found else [])
+
+
 def venv_python() -> str:
     """The interpreter that has the test peers."""
     path = subprocess.run(

@@ -59,10 +59,14 @@ EXAMPLES = [
 ]
 
 _DATA = "0000000000000000 l     O .bss\t0000000000000004 counter\n"
+_ONCE = "0000000000000000 l     O .bss\t0000000000000008 chosen\n"
 _CONSTANT = "0000000000000000 l     O .data.rel.ro.table\t0000000000000010 table\n"
 _CLOCK = "0000000000000000         *UND*\t0000000000000000 clock_gettime\n"
 OBJECTS = [
     ("CSources/CRouter/wire/a.c", _CONSTANT, False), ("CSources/CRouter/wire/a.c", _DATA, True),
+    ("CSources/CRouter/crypto/choose.c", _ONCE, False),
+    ("CSources/CRouter/crypto/a.c", _ONCE, True),
+    ("CSources/CRouter/crypto/choose.c", _DATA, True),
     ("CSources/CRouter/worker/a.c", _CLOCK, False), ("CSources/CRouter/wire/a.c", _CLOCK, True),
 ]
 TOURS = [("1. `wire/rtp.c` reads a header", False), ("nothing", True)]

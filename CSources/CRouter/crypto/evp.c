@@ -2,21 +2,11 @@
  *
  * A cipher is one EVP_CIPHER_CTX that keeps its expanded key; a packet sets the IV only, which
  * neither fetches nor allocates. */
-#define OPENSSL_SUPPRESS_DEPRECATED /* SHA1_*: EVP offers no copy of a state without allocation */
 #include "crypto/cipher.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/sha.h>
-#include <string.h>
 
 #include "wire/assert.h"
-
-struct hmac_sha1 {
-    SHA_CTX inner, outer;
-};
-static_assert(sizeof(struct hmac_sha1) <= RH_HMAC_STATE_BYTES);
-static_assert(alignof(struct hmac_sha1) <= 16);
 
 static void *cipher_init(const EVP_CIPHER *cipher, const uint8_t *key, bool is_sealing)
 {
@@ -93,39 +83,6 @@ static void ctr_xor(
     update(ctr, out, in, bytes);
 }
 
-/* One padded key block (RFC 2104 section 2) into a fresh state. */
-static void hmac_begin(SHA_CTX *state, const uint8_t *key, uint8_t pad)
-{
-    uint8_t block[SHA_CBLOCK];
-    memset(block, pad, sizeof block);
-    for (size_t i = 0; i < RH_HMAC_KEY_BYTES; i++)
-        block[i] ^= key[i];
-    SHA1_Init(state);
-    SHA1_Update(state, block, sizeof block);
-    OPENSSL_cleanse(block, sizeof block);
-}
-
-static void hmac_init(struct rh_hmac_state *state, const uint8_t key[RH_HMAC_KEY_BYTES])
-{
-    struct hmac_sha1 *hmac = (struct hmac_sha1 *)state->bytes;
-    hmac_begin(&hmac->inner, key, 0x36);
-    hmac_begin(&hmac->outer, key, 0x5c);
-}
-
-static void hmac_sign(
-    const struct rh_hmac_state *state, const struct rh_pieces *pieces,
-    uint8_t tag[RH_HMAC_TAG_BYTES])
-{
-    const struct hmac_sha1 *hmac = (const struct hmac_sha1 *)state->bytes;
-    SHA_CTX sha = hmac->inner;
-    SHA1_Update(&sha, pieces->first, pieces->first_bytes);
-    SHA1_Update(&sha, pieces->second, pieces->second_bytes);
-    SHA1_Final(tag, &sha);
-    sha = hmac->outer;
-    SHA1_Update(&sha, tag, RH_HMAC_TAG_BYTES);
-    SHA1_Final(tag, &sha);
-}
-
 const struct rh_cipher_backend rh_cipher_evp = {
     .name = "openssl",
     .gcm_init = gcm_init,
@@ -135,11 +92,6 @@ const struct rh_cipher_backend rh_cipher_evp = {
     .ctr_init = ctr_init,
     .ctr_deinit = cipher_deinit,
     .ctr_xor = ctr_xor,
-    .hmac_init = hmac_init,
-    .hmac_sign = hmac_sign,
+    .hmac_init = rh_hmac_init,
+    .hmac_sign = rh_hmac_sign,
 };
-
-const struct rh_cipher_backend *rh_cipher_choose(void)
-{
-    return &rh_cipher_evp;
-}

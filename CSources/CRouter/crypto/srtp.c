@@ -288,7 +288,7 @@ enum rh_result rh_srtp_unprotect_rtcp(
     size_t added_bytes = RTCP_INDEX_BYTES + (is_gcm ? RH_GCM_TAG_BYTES : CM_TAG_BYTES);
     if (*size < RTCP_HEADER_BYTES + added_bytes)
         return RH_TRUNCATED;
-    if (bytes[0] >> 6 != 2)
+    if (bytes[0] >> 6 != 2 || *size > RH_AAD_BYTES_MAX)
         return RH_MALFORMED;
     size_t word_end = is_gcm ? *size : *size - CM_TAG_BYTES;
     uint32_t index = rh_get32(bytes + word_end - RTCP_INDEX_BYTES) & ~rtcp_is_encrypted;

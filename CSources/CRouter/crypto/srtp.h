@@ -127,7 +127,8 @@ size_t rh_srtp_protect_rtp(const struct rh_srtp_send *send, const struct rh_srtp
  * 3.4, RFC 7714 section 9).
  *
  * size  in/out as above
- * Returns RH_TRUNCATED, RH_MALFORMED (no RTCP version 2), RH_REPLAYED, RH_UNAUTHENTIC. */
+ * Returns RH_TRUNCATED, RH_MALFORMED (no RTCP version 2, or more than RH_AAD_BYTES_MAX),
+ * RH_REPLAYED, RH_UNAUTHENTIC. */
 enum rh_result rh_srtp_unprotect_rtcp(
     struct rh_srtp_receive *receive, uint8_t *bytes, size_t *size);
 

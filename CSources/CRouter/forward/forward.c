@@ -1,7 +1,7 @@
 /* The path: one packet to every slot that carries it. SPDX-License-Identifier: Apache-2.0 */
 #include "forward/forward.h"
 
-#include "forward/outgoing.h"
+#include "forward/messages.h"
 #include "wire/assert.h"
 
 /* ---- Where the packet goes in one slot's stream -------------------------------------------- */
@@ -40,7 +40,7 @@ static void begin_run(struct rh_slot *slot, const struct rh_track *track, uint8_
 /* Decides about the newest packet of an encoding. Returns false when the slot does not send it. */
 static bool place_newest(
     struct rh_media *media, struct rh_slot *slot, struct rh_track *track,
-    const struct rh_forward_job *job, struct rh_outgoing *outgoing)
+    const struct rh_forward_job *job, struct rh_pending_packet *pending)
 {
     const struct rh_buffer *buffer = job->buffer;
     struct rh_select_decision decision =
@@ -67,21 +67,22 @@ static bool place_newest(
         return false;
     default:
         if (rh_select_awaited(&slot->select) == job->encoding)
-            rh_media_want_keyframe(media, track, job->encoding, outgoing->now_us, false);
+            rh_media_want_keyframe(media, track, job->encoding, job->now_us, false);
         return false;
     }
-    outgoing->run = &slot->rewrite.run;
-    outgoing->seq64 = out.seq64;
-    outgoing->timestamp = out.timestamp;
-    outgoing->payload_type = slot->payload_type;
-    outgoing->marker = decision.marker;
+    pending->seq64 = out.seq64;
+    pending->timestamp = out.timestamp;
+    pending->picture_id_offset = slot->rewrite.run.picture_id_offset;
+    pending->tl0_offset = slot->rewrite.run.tl0_offset;
+    pending->payload_type = slot->payload_type;
+    pending->marker = decision.marker;
     return true;
 }
 
-/* Finds the place that was left open for a late packet; run is filled with the constants there. */
+/* Finds the place that was left open for a late packet. */
 static bool place_late(
     const struct rh_slot *slot, const struct rh_track *track, const struct rh_forward_job *job,
-    struct rh_outgoing *outgoing, struct rh_rewrite_run *run)
+    struct rh_pending_packet *pending)
 {
     const struct rh_packet *packet = &job->buffer->packet;
     struct rh_select_decision decision = rh_select_decide_late(&slot->select, packet);
@@ -94,33 +95,32 @@ static bool place_late(
         &slot->runs, &like, job->buffer->seq64, slot->rewrite.highest_out_seq64 + 1);
     if (place.run == NULL)
         return false;
-    *run = rh_outgoing_of_run(outgoing, place.run, place.seq64, packet);
-    outgoing->run = run;
-    outgoing->marker = decision.marker;
+    rh_pending_of_run(pending, place.run, place.seq64, packet->timestamp);
+    pending->marker = decision.marker;
     return true;
 }
 
 /* ---- The walk ------------------------------------------------------------------------------ */
 
 static void forward_to_slot(
-    struct rh_forwarder *forwarder, rh_subscription entry, const struct rh_forward_job *job,
-    uint64_t now_us)
+    struct rh_forwarder *forwarder, rh_subscription entry, const struct rh_forward_job *job)
 {
     struct rh_media *media = &forwarder->media;
     struct rh_slot *slot = &media->slots[rh_subscription_slot(entry)];
     struct rh_track *track = &media->tracks[job->track_index];
-    struct rh_peer *peer = &media->peers[slot->peer_index];
-    struct rh_outgoing outgoing = {
-        .buffer = job->buffer, .now_us = now_us, .send_time = job->send_time};
-    struct rh_rewrite_run run;
+    struct rh_pending_packet *pending = rh_pending_place(&forwarder->pending);
     bool is_carried = rh_subscription_carried(entry) == job->encoding;
     if (job->late) {
-        if (!is_carried || !place_late(slot, track, job, &outgoing, &run))
+        if (!is_carried || !place_late(slot, track, job, pending))
             return;
-    } else if (!place_newest(media, slot, track, job, &outgoing)) {
+    } else if (!place_newest(media, slot, track, job, pending)) {
         return;
     }
-    rh_outgoing_write(forwarder, peer, slot, &outgoing);
+    pending->slot = slot->id;
+    pending->buffer = job->place;
+    pending->is_resend = false;
+    rh_buffer_retain(job->buffer);
+    rh_pending_add(&forwarder->pending, slot->peer_index);
 }
 
 static void relay(struct rh_media *media, struct rh_forward_job *job)
@@ -144,10 +144,10 @@ enum rh_result rh_forward(
 {
     struct rh_media *media = &forwarder->media;
     const struct rh_track *track = &media->tracks[job->track_index];
-    if (!job->branched) {
-        job->send_time = rh_abs_send_time(now_us);
+    job->now_us = now_us;
+    job->place = rh_buffers_place(&media->buffers, job->buffer);
+    if (!job->branched)
         relay(media, job);
-    }
     while (job->chunk != RH_NO_INDEX) {
         const struct rh_subscription_chunk *chunk = &media->subscriptions.chunks[job->chunk];
         uint32_t filled = job->chunk == track->subscriptions.first_chunk
@@ -157,9 +157,9 @@ enum rh_result rh_forward(
             if (rh_subscription_carried(entry) != job->encoding
                 && rh_subscription_awaited(entry) != job->encoding)
                 continue;
-            if (rh_sendqueue_reserve(&forwarder->queue) == NULL)
+            if (rh_pending_is_full(&forwarder->pending))
                 return RH_FULL;
-            forward_to_slot(forwarder, entry, job, now_us);
+            forward_to_slot(forwarder, entry, job);
         }
         job->chunk = chunk->next;
         job->entry = 0;

@@ -2,19 +2,25 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * receive.c turns a datagram into a decrypted, parsed, numbered packet of an encoding; forward.c
- * walks the track's subscriptions and writes one encrypted packet for each; resend.c answers
- * NACKs out of the history. All write into the send queue; a full queue is reported upwards, and
- * the same call goes on where it stopped once the queue was flushed. Owner: struct rh_worker. */
+ * walks the track's subscriptions and notes for each subscriber what it gets; resend.c answers
+ * NACKs out of the history in the same way; messages.c later writes and encrypts all that waits
+ * for a subscriber as few messages in the send queue. What is full is reported upwards, and the
+ * same call goes on where it stopped once there is room. Owner: struct rh_worker. */
 #ifndef RH_FORWARD_FORWARD_H
 #define RH_FORWARD_FORWARD_H
 
+#include "forward/pending.h"
 #include "forward/sendqueue.h"
 #include "rh_router.h"
 #include "track/media.h"
 
 struct rh_forwarder {
     struct rh_media media;
+    struct rh_pending pending;
     struct rh_sendqueue queue;
+    uint32_t round;              /* counts parts written, modulo 2^32 */
+    uint16_t padding_bytes_max;  /* 0..RH_PADDING_BYTES_MAX */
+    bool segmentation_off;       /* one packet a message */
 };
 
 /* A packet on its way through a track's subscriptions. */
@@ -24,7 +30,8 @@ struct rh_forward_job {
     uint8_t encoding;
     bool late;      /* a lower sequence number than the newest */
     bool branched;  /* relayed to the branches already */
-    uint32_t send_time; /* rh_abs_send_time, once it is branched */
+    uint32_t place; /* of the buffer, and */
+    uint64_t now_us; /* the time: filled in by rh_forward */
     uint32_t chunk; /* where the walk goes on; RH_NO_INDEX: at its end */
     uint32_t entry;
 };
@@ -58,13 +65,23 @@ struct rh_received rh_receive(
 struct rh_received rh_receive_relayed(
     struct rh_forwarder *forwarder, struct rh_buffer *buffer, const struct rh_relay_entry *entry);
 
-/* Writes the packet for every slot that carries it. Returns RH_FULL when the send queue is to be
- * flushed before the call is repeated with the same job, RH_OK when all is written. */
+/* Notes the packet for every slot that carries it. Returns RH_FULL when what waits is to be written
+ * before the call is repeated with the same job, RH_OK when every slot was looked at. */
 enum rh_result rh_forward(
     struct rh_forwarder *forwarder, struct rh_forward_job *job, uint64_t now_us);
 
-/* Writes the packet with this outgoing number again, as RTX where the slot has it. Returns RH_OK;
- * RH_REPLAYED when it was resent within rtt_us, RH_STALE when it is gone, RH_FULL as above. */
+/* Writes all that waits for subscribers into the send queue. Returns RH_FULL when the queue is to
+ * be flushed before the call is repeated, RH_OK when nothing waits any more. */
+enum rh_result rh_forwarder_write_pending(struct rh_forwarder *forwarder, uint64_t now_us);
+
+/* True when something waits. */
+static inline bool rh_forwarder_has_pending(const struct rh_forwarder *forwarder)
+{
+    return forwarder->pending.count != 0;
+}
+
+/* Notes the packet with this outgoing number once more, as RTX where the slot has it. Returns RH_OK;
+ * RH_REPLAYED when it was resent within rtt_us, RH_STALE when it is gone, RH_FULL as rh_forward. */
 struct rh_resend_request {
     uint32_t slot_index;
     uint16_t seq;
@@ -73,8 +90,8 @@ struct rh_resend_request {
 };
 enum rh_result rh_resend(struct rh_forwarder *forwarder, const struct rh_resend_request *request);
 
-/* Protects one RTCP packet of a peer and queues it. RH_STALE: no such peer or it has no keys or no
- * address; RH_FULL as above; RH_MALFORMED: no RTCP or too long. */
+/* Protects one RTCP packet of a peer and puts it into the send queue. RH_STALE: no such peer or it
+ * has no keys or no address; RH_FULL: the queue is to be flushed first; RH_MALFORMED: no RTCP or too long. */
 enum rh_result rh_send_rtcp(
     struct rh_forwarder *forwarder, rh_peer_id peer, const uint8_t *bytes, size_t size);
 

@@ -7,16 +7,20 @@ enum rh_result rh_forwarder_init(
     struct rh_forwarder *forwarder, const struct rh_media_sizes *sizes)
 {
     *forwarder = (struct rh_forwarder){0};
-    if (!rh_sendqueue_init(&forwarder->queue))
-        return RH_SYSTEM;
     enum rh_result result = rh_media_init(&forwarder->media, sizes);
     if (result != RH_OK)
-        rh_sendqueue_deinit(&forwarder->queue);
-    return result;
+        return result;
+    if (rh_sendqueue_init(&forwarder->queue)
+        && rh_pending_init(&forwarder->pending, forwarder->media.peer_handles.capacity))
+        return RH_OK;
+    rh_sendqueue_deinit(&forwarder->queue);
+    rh_media_deinit(&forwarder->media);
+    return RH_SYSTEM;
 }
 
 void rh_forwarder_deinit(struct rh_forwarder *forwarder)
 {
+    rh_pending_deinit(&forwarder->pending);
     rh_media_deinit(&forwarder->media);
     rh_sendqueue_deinit(&forwarder->queue);
 }
@@ -35,8 +39,7 @@ enum rh_result rh_send_rtcp(
     size_t written = rh_srtp_protect_rtcp(&peer->send, bytes, size, place);
     if (written == 0)
         return RH_STALE;
-    rh_sendqueue_commit(
-        &forwarder->queue, written, &peer->selected, (uint32_t)(peer - forwarder->media.peers));
+    rh_sendqueue_commit_one(&forwarder->queue, &peer->selected, written);
     return RH_OK;
 }
 
@@ -49,6 +52,6 @@ enum rh_result rh_send_plain(
     if (place == NULL)
         return RH_FULL;
     memcpy(place, bytes, size);
-    rh_sendqueue_commit(&forwarder->queue, size, to, RH_NO_INDEX);
+    rh_sendqueue_commit_one(&forwarder->queue, to, size);
     return RH_OK;
 }

@@ -1,6 +1,6 @@
 /* Answers to NACKs out of the history (RFC 4585 section 6.2.1, RFC 4588).
  * SPDX-License-Identifier: Apache-2.0 */
-#include "forward/outgoing.h"
+#include "forward/messages.h"
 #include "wire/seq.h"
 
 static bool was_resent_lately(
@@ -12,12 +12,14 @@ static bool was_resent_lately(
 
 /* The resend must be the packet that was sent: same selection of the marker. Without RTX other
  * bytes under the same index would break the cipher, so a packet whose marker may have been set
- * for this subscriber (VP9, end of a lower layer) is not resent there. */
+ * for this subscriber (VP9, end of a lower layer) is not resent there, nor audio, which may have
+ * been padded. */
 static bool may_resend(const struct rh_slot *slot, const struct rh_packet *packet)
 {
-    bool has_rtx = slot->config.rtx_ssrc != 0 && slot->rtx_payload_type != 0;
-    return has_rtx || !packet->layer.frame_end || packet->marker
-        || slot->select.codec != RH_CODEC_VP9;
+    if (slot->has_rtx)
+        return true;
+    return slot->config.kind == RH_VIDEO
+        && (!packet->layer.frame_end || packet->marker || slot->select.codec != RH_CODEC_VP9);
 }
 
 enum rh_result rh_resend(struct rh_forwarder *forwarder, const struct rh_resend_request *request)
@@ -41,18 +43,19 @@ enum rh_result rh_resend(struct rh_forwarder *forwarder, const struct rh_resend_
     struct rh_resend_mark *mark = &slot->resends[request->seq % RH_RESENDS_PER_SLOT];
     if (was_resent_lately(mark, request))
         return RH_REPLAYED;
-    if (rh_sendqueue_reserve(&forwarder->queue) == NULL)
+    if (rh_pending_is_full(&forwarder->pending))
         return RH_FULL;
-    struct rh_outgoing outgoing = {
-        .buffer = buffer, .now_us = request->now_us,
-        .send_time = rh_abs_send_time(request->now_us), .is_resend = true,
-        .marker = buffer->packet.marker
-            || rh_select_decide_late(&slot->select, &buffer->packet).marker};
-    struct rh_rewrite_run run =
-        rh_outgoing_of_run(&outgoing, place.run, out_seq64, &buffer->packet);
-    outgoing.run = &run;
-    if (!rh_outgoing_write(forwarder, peer, slot, &outgoing))
+    if (!rh_peer_is_reachable(peer) || out_seq64 < slot->index_base)
         return RH_STALE;
+    struct rh_pending_packet *pending = rh_pending_place(&forwarder->pending);
+    rh_pending_of_run(pending, place.run, out_seq64, buffer->packet.timestamp);
+    pending->slot = slot->id;
+    pending->buffer = rh_buffers_place(&media->buffers, buffer);
+    pending->is_resend = true;
+    pending->marker =
+        buffer->packet.marker || rh_select_decide_late(&slot->select, &buffer->packet).marker;
+    rh_buffer_retain(buffer);
+    rh_pending_add(&forwarder->pending, slot->peer_index);
     *mark = (struct rh_resend_mark){
         .at_ms = (uint16_t)(request->now_us / 1000 | 1), .seq = request->seq};
     return RH_OK;

@@ -7,7 +7,7 @@ bool rh_sendqueue_init(struct rh_sendqueue *queue)
 {
     *queue = (struct rh_sendqueue){
         .arena = calloc(1, RH_SEND_QUEUE_BYTES),
-        .entries = calloc(RH_SEND_QUEUE_DATAGRAMS, sizeof *queue->entries)};
+        .entries = calloc(RH_SEND_QUEUE_MESSAGES, sizeof *queue->entries)};
     if (queue->arena == NULL || queue->entries == NULL) {
         rh_sendqueue_deinit(queue);
         return false;

@@ -143,9 +143,10 @@ struct rh_counters {
     uint64_t resent_packets;                     /* answers to NACK */
     uint64_t relayed_packets, relay_full;        /* to other workers; dropped at a full ring */
     uint64_t send_calls, receive_calls;          /* system calls */
-    uint64_t sent_messages;                      /* kernel messages; a message has 1 or more packets */
+    uint64_t sent_messages;                      /* to the kernel, of 1 or more packets each */
     uint64_t segmented_messages, segmented_packets; /* those with UDP_SEGMENT; packets in them */
-    uint64_t segmentation_refused;               /* 1: the kernel refused UDP_SEGMENT; off since */
+    uint64_t segmentation_refused;               /* messages of UDP_SEGMENT sent in pieces */
+    uint64_t segmentation_off;                   /* 1: not used, by choice or refused for good */
     uint64_t coalesced_messages, coalesced_packets; /* read by UDP_GRO; packets in them */
     uint64_t padded_packets, padding_bytes;      /* sent longer than they were */
     uint64_t queue_full;                         /* send queues flushed early for want of room */
@@ -157,7 +158,7 @@ struct rh_counters {
     uint64_t events_lost;                        /* event queue was full; state is re-announced */
     uint64_t jobs_run, loop_lag_max_us;
     uint64_t relay_lag_max_us;                   /* longest way of a packet through a relay ring */
-    uint64_t busy_us;                            /* not asleep: divided by time, the load 0..1 */
+    uint64_t busy_us;                            /* CPU time of the thread: by time, its load */
     uint64_t send_window_us;                     /* the adaptive window now */
     /* Packets by the time from their receive call to the kernel's having them: bucket i holds
      * 2^i to 2^(i+1) us, the first also less, the last also more. */

@@ -41,10 +41,16 @@ static inline uint32_t rh_handles_count(const struct rh_handles *handles)
     return handles->touched - handles->resting_count;
 }
 
+/* Returns the place a handle has or had, without a look at whether it is live. */
+static inline uint32_t rh_handle_place(uint32_t handle)
+{
+    return handle & ((1u << 18) - 1);
+}
+
 /* Returns the place a handle names, RH_NO_INDEX for a stale or impossible one. */
 static inline uint32_t rh_handles_index(const struct rh_handles *handles, uint32_t handle)
 {
-    uint32_t index = handle & ((1u << 18) - 1);
+    uint32_t index = rh_handle_place(handle);
     if (index >= handles->touched || handles->handle[index] != handle || !handles->live[index])
         return RH_NO_INDEX;
     return index;

@@ -111,6 +111,8 @@ enum rh_result rh_media_peer_set_extensions(
      * no REMB: they are read, not written. */
     peer->extensions.transport_seq = 0;
     rh_extension_map_init(&peer->map, ids);
+    for (uint32_t i = peer->first_slot; i != RH_NO_INDEX; i = media->slots[i].next)
+        media->slots[i].has_header = false;
     return RH_OK;
 }
 

@@ -19,7 +19,7 @@ struct rh_resend_mark {
 
 /* Owner: struct rh_media. 1.5 KiB. */
 struct rh_slot {
-    rh_slot_id id;
+    rh_slot_id id; /* 0: destroyed */
     uint32_t peer_index;
     uint32_t previous, next; /* in the peer's list of slots; RH_NO_INDEX: end */
     uint32_t track_index;    /* RH_NO_INDEX: unbound */
@@ -32,15 +32,20 @@ struct rh_slot {
     rh_track_id from_track; /* of from_encoding; 0: none */
     bool paused;
     bool announce_switch; /* RH_EVENT_SWITCHED found no room */
+    bool has_header;      /* header was made for the present extensions and binding */
+    bool has_rtx;         /* resends are a stream of their own (RFC 4588) */
+    uint8_t listed_class; /* size under which its newest packet of listed_round was listed */
+    uint32_t listed_round;
     struct rh_select select;
     struct rh_rewrite rewrite;
-    struct rh_runs runs;
+    struct rh_header_template header;
     /* outgoing number at which the SRTP index of the current keys begins */
     uint64_t index_base;
     uint64_t rtx_next_seq64;
     uint64_t rtx_index_base;
     uint64_t sent_packets, sent_bytes, resent_packets;
     uint64_t last_sent_us;
+    struct rh_runs runs;
     struct rh_resend_mark resends[RH_RESENDS_PER_SLOT];
 };
 

@@ -69,6 +69,7 @@ enum rh_result rh_media_slot_destroy(struct rh_media *media, rh_slot_id id)
     enum rh_result result = rh_media_slot_unbind(media, id);
     RH_ASSERT(result == RH_OK);
     unlink_from_peer(media, slot);
+    slot->id = 0;
     rh_handles_release(&media->slot_handles, id);
     return RH_OK;
 }
@@ -153,9 +154,16 @@ enum rh_result rh_media_slot_bind(
         || binding->rtx_payload_type > 127)
         return RH_UNSUPPORTED;
     uint32_t track_index = (uint32_t)(track - media->tracks);
-    bool begins = slot->track_index != track_index || slot->payload_type != binding->payload_type;
+    /* Without RTX a resend repeats the first bytes: not those written while there was RTX. */
+    bool changes_rtx = slot->rtx_payload_type != binding->rtx_payload_type;
+    if (changes_rtx)
+        slot->runs.count = 0;
+    bool begins = slot->track_index != track_index || changes_rtx
+        || slot->payload_type != binding->payload_type;
     slot->payload_type = binding->payload_type;
     slot->rtx_payload_type = binding->rtx_payload_type;
+    slot->has_rtx = slot->config.rtx_ssrc != 0 && slot->rtx_payload_type != 0;
+    slot->has_header = false;
     slot->target = clamp_target(track, binding->target);
     if (slot->track_index != track_index) {
         enum rh_result result = rh_media_slot_unbind(media, id);

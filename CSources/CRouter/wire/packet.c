@@ -73,8 +73,11 @@ static void note_element(
     struct rh_packet *packet, uint8_t kind, uint32_t offset, uint32_t data_bytes)
 {
     struct rh_element *element = &packet->elements[kind];
-    if (kind != RH_ELEMENT_NONE && element->offset == 0)
-        *element = (struct rh_element){(uint16_t)offset, (uint16_t)data_bytes};
+    if (kind == RH_ELEMENT_NONE || element->offset != 0)
+        return;
+    *element = (struct rh_element){(uint16_t)offset, (uint16_t)data_bytes};
+    if (data_bytes != 0)
+        packet->element_mask |= (uint16_t)(1u << kind);
 }
 
 static void parse_one_byte_elements(
@@ -164,6 +167,15 @@ static inline bool has_long_id(const struct rh_extension_ids *ids)
     return ((over | packed) & (0x80 * each)) != 0;
 }
 
+/* True when an id or an element that is to be written does not fit the one-byte form. */
+static inline bool needs_long_form(
+    const struct rh_extension_ids *ids, const struct rh_packet *source)
+{
+    return has_long_id(ids)
+        || (ids->dependency_descriptor != 0
+            && source->elements[RH_ELEMENT_DEPENDENCY_DESCRIPTOR].bytes > ONE_BYTE_DATA_MAX);
+}
+
 /* Writes an element's head. Returns where its data goes. */
 [[gnu::always_inline]] static inline uint8_t *put_head(
     uint8_t *at, bool is_long, uint8_t id, size_t data_bytes)
@@ -237,8 +249,7 @@ size_t rh_packet_write_header(
     rh_put32(out + 4, header->timestamp);
     rh_put32(out + 8, header->ssrc);
     uint8_t *first = out + RH_RTP_HEADER_BYTES + 4;
-    const struct rh_element *descriptor = &source->elements[RH_ELEMENT_DEPENDENCY_DESCRIPTOR];
-    bool is_long = has_long_id(header->ids) || descriptor->bytes > ONE_BYTE_DATA_MAX;
+    bool is_long = needs_long_form(header->ids, source);
     uint8_t *end = is_long ? put_elements(header, source, source_bytes, first, true)
                            : put_elements(header, source, source_bytes, first, false);
     if (end == first)
@@ -249,4 +260,68 @@ size_t rh_packet_write_header(
     rh_put16(first - 4, is_long ? TWO_BYTE_PROFILE : ONE_BYTE_PROFILE);
     rh_put16(first - 2, (uint16_t)words);
     return RH_RTP_HEADER_BYTES + 4 + 4 * words;
+}
+
+size_t rh_packet_measure_header(const struct rh_header *header, const struct rh_packet *source)
+{
+    const struct rh_extension_ids *ids = header->ids;
+    const struct rh_element *elements = source->elements;
+    uint16_t mask = source->element_mask;
+    size_t count = 0, data_bytes = 0;
+    if (ids->mid != 0 && header->mid_bytes != 0)
+        count++, data_bytes += header->mid_bytes;
+    if (ids->abs_send_time != 0)
+        count++, data_bytes += 3;
+    if (ids->transport_seq != 0)
+        count++, data_bytes += 2;
+    if (ids->audio_level != 0 && mask >> RH_ELEMENT_AUDIO_LEVEL & 1)
+        count++, data_bytes++;
+    if (ids->video_orientation != 0 && mask >> RH_ELEMENT_VIDEO_ORIENTATION & 1)
+        count++, data_bytes++;
+    size_t descriptor_bytes = elements[RH_ELEMENT_DEPENDENCY_DESCRIPTOR].bytes;
+    if (ids->dependency_descriptor != 0 && descriptor_bytes != 0)
+        count++, data_bytes += descriptor_bytes;
+    if (count == 0)
+        return RH_RTP_HEADER_BYTES;
+    bool is_long = needs_long_form(ids, source);
+    return RH_RTP_HEADER_BYTES + 4 + (data_bytes + count * (is_long ? 2 : 1) + 3) / 4 * 4;
+}
+
+/* ---- Headers made in advance ----------------------------------------------------------------- */
+
+void rh_header_template_init(
+    struct rh_header_template *template, const struct rh_header *header, bool with_level)
+{
+    *template = (struct rh_header_template){0};
+    const struct rh_extension_ids *ids = header->ids;
+    if (has_long_id(ids))
+        return;
+    struct rh_packet source = {0};
+    const uint8_t level_byte[2] = {0};
+    with_level = with_level && ids->audio_level != 0;
+    if (with_level)
+        source.elements[RH_ELEMENT_AUDIO_LEVEL] = (struct rh_element){.offset = 1, .bytes = 1};
+    uint8_t written[RH_WRITTEN_HEADER_BYTES_MAX] = {0};
+    size_t size = rh_packet_write_header(header, &source, level_byte, written);
+    RH_ASSERT(size <= RH_HEADER_TEMPLATE_BYTES);
+    memcpy(template->bytes, written, size);
+    size_t at = RH_RTP_HEADER_BYTES + 4;
+    if (ids->mid != 0 && header->mid_bytes != 0)
+        at += 1u + header->mid_bytes;
+    if (ids->abs_send_time != 0) {
+        template->time_at = (uint8_t)(at + 1);
+        at += 4;
+    }
+    if (ids->transport_seq != 0) {
+        template->transport_at = (uint8_t)(at + 1);
+        at += 3;
+    }
+    if (with_level)
+        template->level_at = (uint8_t)(at + 1);
+    template->size = (uint8_t)size;
+    template->element_wanted = with_level ? 1u << RH_ELEMENT_AUDIO_LEVEL : 0;
+    template->element_mask = (uint16_t)(
+        (ids->audio_level != 0) << RH_ELEMENT_AUDIO_LEVEL
+        | (ids->video_orientation != 0) << RH_ELEMENT_VIDEO_ORIENTATION
+        | (ids->dependency_descriptor != 0) << RH_ELEMENT_DEPENDENCY_DESCRIPTOR);
 }

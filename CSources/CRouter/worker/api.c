@@ -80,8 +80,8 @@ enum rh_result rh_peer_set_srtp(
     const struct rh_srtp_keys *receive, const struct rh_srtp_keys *send)
 {
     struct rh_media_keys keys = {.profile = profile, .receive = *receive, .send = *send};
-    /* Queued packets were written under the old keys and go out before anything under the new. */
-    rh_worker_flush(worker);
+    /* What waits belongs under the old keys and goes out before anything under the new. */
+    rh_worker_send_pending(worker);
     return rh_media_peer_set_srtp(media_of(worker), peer, &keys);
 }
 
@@ -246,7 +246,7 @@ uint32_t rh_slot_resend(
             .rtt_us = rtt_us, .now_us = rh_worker_now_us(worker)};
         enum rh_result result = rh_resend(&worker->forwarder, &request);
         if (result == RH_FULL) {
-            rh_worker_flush(worker);
+            rh_worker_send_pending(worker);
             result = rh_resend(&worker->forwarder, &request);
         }
         resent += result == RH_OK;

@@ -28,23 +28,107 @@ uint64_t rh_worker_now_us(struct rh_worker *worker)
     return worker->now_us;
 }
 
-void rh_worker_flush(struct rh_worker *worker)
+/* ---- Sending --------------------------------------------------------------------------------- */
+
+static void on_ready(uv_poll_t *poll, int status, int events);
+static void on_send_timer(uv_timer_t *timer);
+
+/* The loop tells of readability always, of writability while the kernel takes no more. */
+static void watch(struct rh_worker *worker)
+{
+    if (worker->watches_writable == worker->udp.blocked)
+        return;
+    worker->watches_writable = worker->udp.blocked;
+    int events = UV_READABLE | (worker->udp.blocked ? UV_WRITABLE : 0);
+    int watched = uv_poll_start(&worker->readable, events, on_ready);
+    RH_ASSERT(watched == 0);
+}
+
+static void flush(struct rh_worker *worker, bool give_up)
 {
     if (worker->forwarder.queue.count == 0)
         return;
     struct rh_media *media = &worker->forwarder.media;
-    struct rh_udp_sent sent = rh_udp_flush(&worker->udp, &worker->forwarder.queue);
+    struct rh_udp_sent sent = rh_udp_flush(&worker->udp, &worker->forwarder.queue, give_up);
     RH_COUNT(media, sent_packets, sent.packets);
     RH_COUNT(media, sent_bytes, sent.bytes);
+    RH_COUNT(media, sent_messages, sent.messages);
+    RH_COUNT(media, segmented_messages, sent.segmented_messages);
+    RH_COUNT(media, segmented_packets, sent.segmented_packets);
+    RH_COUNT(media, segmentation_refused, sent.refused);
     RH_COUNT(media, send_calls, sent.calls);
     RH_COUNT(media, send_dropped, sent.dropped);
     RH_COUNT(media, send_errors, sent.errors);
+    if (worker->udp.segmentation_refused && !worker->forwarder.segmentation_off) {
+        worker->forwarder.segmentation_off = true;
+        RH_COUNT(media, segmentation_off, 1);
+    }
+    watch(worker);
+}
+
+void rh_worker_flush(struct rh_worker *worker)
+{
+    flush(worker, true);
+}
+
+void rh_worker_send_pending(struct rh_worker *worker)
+{
+    struct rh_forwarder *forwarder = &worker->forwarder;
+    if (rh_forwarder_has_pending(forwarder)) {
+        uint64_t now_us = clock_us();
+        while (rh_forwarder_write_pending(forwarder, now_us) == RH_FULL)
+            flush(worker, true);
+    }
+    worker->send_due_us = 0;
+    flush(worker, false);
+}
+
+/* Sends now what is due, and sees to it that the rest is sent in time. */
+static void send_due(struct rh_worker *worker)
+{
+    if (!rh_forwarder_has_pending(&worker->forwarder)) {
+        flush(worker, false);
+        return;
+    }
+    uint64_t now_us = rh_worker_now_us(worker);
+    if (worker->send_due_us == 0)
+        worker->send_due_us = now_us + worker->send_window_us;
+    if (now_us >= worker->send_due_us) {
+        rh_worker_send_pending(worker);
+        return;
+    }
+    flush(worker, false);
+    if (!uv_is_active((uv_handle_t *)&worker->send_timer))
+        uv_timer_start(
+            &worker->send_timer, on_send_timer, (worker->send_due_us - now_us + 999) / 1000, 0);
+}
+
+/* The window grows with the rate: few packets find no company anyhow and go out at once. */
+static void adapt_window(struct rh_worker *worker, uint64_t now_us)
+{
+    struct rh_counters *counters = &worker->forwarder.media.counters;
+    uint64_t elapsed_us = now_us - worker->rate_at_us;
+    if (elapsed_us == 0)
+        return;
+    uint64_t newly = counters->forwarded_packets - worker->rate_packets;
+    uint64_t rate = newly * 1000000 / elapsed_us;
+    worker->rate = (uint32_t)((3ull * worker->rate + (rate < UINT32_MAX ? rate : 0)) / 4);
+    worker->rate_at_us = now_us;
+    worker->rate_packets = counters->forwarded_packets;
+    uint64_t above = worker->rate > RH_WINDOW_RATE_LOW ? worker->rate - RH_WINDOW_RATE_LOW : 0;
+    uint64_t whole = RH_WINDOW_RATE_FULL - RH_WINDOW_RATE_LOW;
+    if (above > whole)
+        above = whole;
+    worker->send_window_us = (uint32_t)(worker->config.send_window_us * above / whole);
+    __atomic_store_n(&counters->send_window_us, worker->send_window_us, __ATOMIC_RELAXED);
 }
 
 void rh_worker_forward(struct rh_worker *worker, struct rh_forward_job *job)
 {
-    while (rh_forward(&worker->forwarder, job, rh_worker_now_us(worker)) == RH_FULL)
-        rh_worker_flush(worker);
+    while (rh_forward(&worker->forwarder, job, rh_worker_now_us(worker)) == RH_FULL) {
+        RH_COUNT(&worker->forwarder.media, queue_full, 1);
+        rh_worker_send_pending(worker);
+    }
 }
 
 /* ---- The end of a wake-up -------------------------------------------------------------------- */
@@ -97,7 +181,7 @@ static void end_wakeup(struct rh_worker *worker)
 {
     note_use(&worker->forwarder.media);
     tell_owner(worker);
-    rh_worker_flush(worker);
+    send_due(worker);
     wake_targets(worker);
     worker->now_us = 0;
 }
@@ -172,17 +256,29 @@ static bool receive_batch(struct rh_worker *worker)
     return received == RH_RECEIVE_BATCH;
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void read_socket(struct rh_worker *worker)
 {
-    struct rh_worker *worker = poll->data;
-    (void)status; /* an error of the socket is read off by the receive call */
-    (void)events;
     for (uint32_t round = 0; round < RH_RECEIVE_ROUNDS; round++) {
         if (worker->datagram_count + RH_RECEIVE_BATCH > RH_DATAGRAMS_MAX)
             return;
         if (!receive_batch(worker))
             return;
     }
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct rh_worker *worker = poll->data;
+    if (events & UV_WRITABLE)
+        flush(worker, false);
+    if (events & UV_READABLE || status != 0) /* an error is read off by the receive call */
+        read_socket(worker);
+}
+
+/* What is due goes out at the end of this wake-up. */
+static void on_send_timer(uv_timer_t *timer)
+{
+    (void)timer;
 }
 
 /* Takes what waits in the ring from another worker, at most one ring's worth. */
@@ -194,6 +290,9 @@ static void drain_relay(struct rh_worker *worker, struct rh_relay *relay)
         if (entry == NULL)
             return;
         struct rh_buffer *buffer = rh_media_take_buffer(media);
+        uint64_t now_us = rh_worker_now_us(worker);
+        if (now_us > entry->arrival_us)
+            rh_count_highest(&media->counters.relay_lag_max_us, now_us - entry->arrival_us);
         if (buffer == NULL) {
             RH_COUNT(media, drop_no_buffer, 1);
         } else {
@@ -241,6 +340,12 @@ static void on_timer(uv_timer_t *timer)
         rh_count_highest(&media->counters.loop_lag_max_us, now_us - worker->tick_at_us);
     worker->tick_at_us = now_us + worker->config.tick_us;
     worker->tick = true;
+    adapt_window(worker, now_us);
+    struct timespec spent;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    __atomic_store_n(
+        &media->counters.busy_us,
+        (uint64_t)spent.tv_sec * 1000000u + (uint64_t)spent.tv_nsec / 1000u, __ATOMIC_RELAXED);
     rh_media_expire(media, now_us);
 }
 
@@ -262,12 +367,14 @@ static bool init_loop(struct rh_worker *worker)
         return false;
     bool made = uv_async_init(&worker->loop, &worker->wake, on_wake) == 0
         && uv_timer_init(&worker->loop, &worker->timer) == 0
+        && uv_timer_init(&worker->loop, &worker->send_timer) == 0
         && uv_prepare_init(&worker->loop, &worker->prepare) == 0
         && uv_check_init(&worker->loop, &worker->check) == 0
         && uv_poll_init(&worker->loop, &worker->readable, worker->udp.fd) == 0;
     RH_ASSERT(made); /* they refuse nothing but a wrong descriptor */
     worker->wake.data = worker;
     worker->timer.data = worker;
+    worker->send_timer.data = worker;
     worker->prepare.data = worker;
     worker->check.data = worker;
     worker->readable.data = worker;
@@ -316,7 +423,12 @@ enum rh_result rh_worker_create(const struct rh_worker_config *config, struct rh
         free(worker);
         return result;
     }
+    worker->forwarder.segmentation_off = config->segmentation_off;
+    worker->forwarder.padding_bytes_max = (uint16_t)(
+        config->padding_bytes_max < RH_PADDING_BYTES_MAX ? config->padding_bytes_max
+                                                         : RH_PADDING_BYTES_MAX);
     struct rh_counters *counters = &worker->forwarder.media.counters;
+    counters->segmentation_off = config->segmentation_off;
     counters->receive_buffer_bytes = worker->udp.receive_buffer_bytes;
     counters->send_buffer_bytes = worker->udp.send_buffer_bytes;
     *out = worker;
@@ -348,6 +460,7 @@ static void *run_thread(void *argument)
     while (run_jobs(worker, RH_JOBS_PER_WAKEUP))
         continue;
     end_wakeup(worker);
+    rh_worker_send_pending(worker);
     atomic_store(&worker->thread_id, 0);
     return NULL;
 }
@@ -357,10 +470,11 @@ enum rh_result rh_worker_start(struct rh_worker *worker)
     RH_ASSERT(!atomic_load(&worker->running));
     uint64_t period_ms = worker->config.tick_us / 1000;
     worker->tick_at_us = clock_us() + worker->config.tick_us;
+    worker->rate_at_us = clock_us();
     uv_prepare_start(&worker->prepare, on_prepare);
     uv_check_start(&worker->check, on_check);
     uv_timer_start(&worker->timer, on_timer, period_ms, period_ms);
-    int watched = uv_poll_start(&worker->readable, UV_READABLE, on_readable);
+    int watched = uv_poll_start(&worker->readable, UV_READABLE, on_ready);
     RH_ASSERT(watched == 0);
     atomic_store(&worker->running, true);
     int error = pthread_create(&worker->thread, NULL, run_thread, worker);

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,7 +13,15 @@
 
 #include "wire/assert.h"
 
-enum { CONTROL_BYTES = CMSG_SPACE(sizeof(uint32_t)) };
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103 /* linux/udp.h; C libraries before 2.31 lack it */
+#endif
+
+enum {
+    CONTROL_BYTES = CMSG_SPACE(sizeof(uint32_t)),
+    SEGMENT_CONTROL_BYTES = CMSG_SPACE(sizeof(uint16_t)),
+    REFUSALS_MAX = 16, /* one address may have a small MTU; so many in a row mean the kernel */
+};
 
 union socket_address {
     struct sockaddr any;
@@ -25,9 +34,10 @@ struct rh_udp_batches {
     struct iovec in_vectors[RH_RECEIVE_BATCH];
     union socket_address in_names[RH_RECEIVE_BATCH];
     alignas(struct cmsghdr) uint8_t control[RH_RECEIVE_BATCH][CONTROL_BYTES];
-    struct mmsghdr out[RH_SEND_QUEUE_DATAGRAMS];
-    struct iovec out_vectors[RH_SEND_QUEUE_DATAGRAMS];
-    union socket_address out_names[RH_SEND_QUEUE_DATAGRAMS];
+    struct mmsghdr out[RH_SEND_QUEUE_MESSAGES];
+    struct iovec out_vectors[RH_SEND_QUEUE_MESSAGES];
+    union socket_address out_names[RH_SEND_QUEUE_MESSAGES];
+    alignas(struct cmsghdr) uint8_t out_control[RH_SEND_QUEUE_MESSAGES][SEGMENT_CONTROL_BYTES];
 };
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291 2.5.5.2 */
@@ -111,10 +121,14 @@ static struct rh_udp_batches *init_batches(void)
             .msg_name = &batches->in_names[i], .msg_iov = &batches->in_vectors[i],
             .msg_iovlen = 1, .msg_control = batches->control[i]};
     }
-    for (uint32_t i = 0; i < RH_SEND_QUEUE_DATAGRAMS; i++)
+    for (uint32_t i = 0; i < RH_SEND_QUEUE_MESSAGES; i++) {
         batches->out[i].msg_hdr = (struct msghdr){
             .msg_name = &batches->out_names[i], .msg_iov = &batches->out_vectors[i],
             .msg_iovlen = 1};
+        *(struct cmsghdr *)batches->out_control[i] = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(uint16_t)), .cmsg_level = IPPROTO_UDP,
+            .cmsg_type = UDP_SEGMENT};
+    }
     return batches;
 }
 
@@ -186,37 +200,115 @@ uint32_t rh_udp_receive(struct rh_udp *udp, struct rh_udp_read *read)
     return (uint32_t)received;
 }
 
+/* ---- Sending --------------------------------------------------------------------------------- */
+
 static void prepare_messages(struct rh_udp *udp, const struct rh_sendqueue *queue)
 {
     struct rh_udp_batches *batches = udp->batches;
-    for (uint32_t i = 0; i < queue->count; i++) {
+    for (uint32_t i = queue->sent; i < queue->count; i++) {
         const struct rh_sendqueue_entry *entry = &queue->entries[i];
+        struct msghdr *message = &batches->out[i].msg_hdr;
         batches->out_vectors[i] = (struct iovec){queue->arena + entry->offset, entry->size};
-        batches->out[i].msg_hdr.msg_namelen =
-            to_socket_address(&entry->to, udp->is_v6, &batches->out_names[i]);
+        message->msg_namelen = to_socket_address(&entry->to, udp->is_v6, &batches->out_names[i]);
+        message->msg_control = NULL;
+        message->msg_controllen = 0;
+        if (entry->segments == 1)
+            continue;
+        message->msg_control = batches->out_control[i];
+        message->msg_controllen = SEGMENT_CONTROL_BYTES;
+        memcpy(CMSG_DATA((struct cmsghdr *)batches->out_control[i]), &entry->segment_bytes,
+               sizeof entry->segment_bytes);
     }
 }
 
-struct rh_udp_sent rh_udp_flush(struct rh_udp *udp, struct rh_sendqueue *queue)
+static void count_sent(
+    struct rh_udp_sent *sent, const struct rh_sendqueue_entry *entry, bool is_segmented)
+{
+    sent->packets += entry->segments;
+    sent->bytes += entry->size;
+    sent->messages += is_segmented ? 1 : entry->segments;
+    if (is_segmented && entry->segments > 1) {
+        sent->segmented_messages++;
+        sent->segmented_packets += entry->segments;
+    }
+}
+
+/* Sends a message of several segments datagram by datagram. Returns false when the kernel took no
+ * more; the segments sent by then are taken off the entry. */
+static bool send_in_pieces(
+    struct rh_udp *udp, struct rh_sendqueue *queue, struct rh_udp_sent *sent)
+{
+    struct rh_sendqueue_entry *entry = &queue->entries[queue->sent];
+    union socket_address name;
+    socklen_t name_bytes = to_socket_address(&entry->to, udp->is_v6, &name);
+    while (entry->segments > 0) {
+        uint32_t size = entry->segments > 1 ? entry->segment_bytes : entry->size;
+        ssize_t taken = sendto(
+            udp->fd, queue->arena + entry->offset, size, MSG_DONTWAIT, &name.any, name_bytes);
+        sent->calls++;
+        if (taken < 0 && errno == EINTR)
+            continue;
+        if (taken < 0 && (errno == EAGAIN || errno == ENOBUFS))
+            return false;
+        if (taken < 0)
+            sent->errors++;
+        else
+            count_sent(sent, &(struct rh_sendqueue_entry){.size = size, .segments = 1}, false);
+        entry->offset += size;
+        entry->size -= size;
+        entry->segments--;
+    }
+    return true;
+}
+
+/* The kernel refuses to cut: because of this address (its MTU), or always. */
+static bool send_refused(struct rh_udp *udp, struct rh_sendqueue *queue, struct rh_udp_sent *sent)
+{
+    if (!udp->segmentation_refused && ++udp->refusals == REFUSALS_MAX)
+        udp->segmentation_refused = true;
+    sent->refused++;
+    bool is_done = send_in_pieces(udp, queue, sent);
+    queue->sent += is_done;
+    return is_done;
+}
+
+/* One call's worth from queue->sent on. Returns false when the kernel took no more. */
+static bool send_some(struct rh_udp *udp, struct rh_sendqueue *queue, struct rh_udp_sent *sent)
+{
+    const struct rh_sendqueue_entry *entry = &queue->entries[queue->sent];
+    if (udp->segmentation_refused && entry->segments > 1)
+        return send_refused(udp, queue, sent);
+    int taken = sendmmsg(
+        udp->fd, udp->batches->out + queue->sent, queue->count - queue->sent, MSG_DONTWAIT);
+    sent->calls++;
+    if (taken > 0) {
+        uint64_t before = sent->segmented_messages;
+        for (uint32_t end = queue->sent + (uint32_t)taken; queue->sent < end; queue->sent++)
+            count_sent(sent, &queue->entries[queue->sent], true);
+        if (sent->segmented_messages > before)
+            udp->refusals = 0;
+    } else if (errno == EAGAIN || errno == ENOBUFS) {
+        return false;
+    } else if (entry->segments > 1 && (errno == EINVAL || errno == EIO || errno == EOPNOTSUPP)) {
+        return send_refused(udp, queue, sent);
+    } else if (errno != EINTR) {
+        sent->errors += entry->segments; /* this message alone: a wrong address, or too long */
+        queue->sent++;
+    }
+    return true;
+}
+
+struct rh_udp_sent rh_udp_flush(struct rh_udp *udp, struct rh_sendqueue *queue, bool give_up)
 {
     struct rh_udp_sent sent = {0};
     prepare_messages(udp, queue);
-    uint32_t next = 0;
-    while (next < queue->count) {
-        int taken = sendmmsg(udp->fd, udp->batches->out + next, queue->count - next, MSG_DONTWAIT);
-        sent.calls++;
-        if (taken > 0) {
-            for (uint32_t end = next + (uint32_t)taken; next < end; next++)
-                sent.bytes += queue->entries[next].size;
-            sent.packets += (uint32_t)taken;
-        } else if (errno == EAGAIN || errno == ENOBUFS) {
-            sent.dropped += queue->count - next;
-            next = queue->count;
-        } else if (errno != EINTR) {
-            sent.errors++; /* this datagram alone: wrong address, or an ICMP error's turn */
-            next++;
-        }
-    }
+    udp->blocked = false;
+    while (queue->sent < queue->count && !udp->blocked)
+        udp->blocked = !send_some(udp, queue, &sent);
+    if (udp->blocked && !give_up)
+        return sent;
+    for (; queue->sent < queue->count; queue->sent++)
+        sent.dropped += queue->entries[queue->sent].segments;
     rh_sendqueue_clear(queue);
     return sent;
 }

@@ -21,14 +21,19 @@ struct rh_udp {
     uint16_t port;
     uint32_t kernel_dropped_last; /* SO_RXQ_OVFL as last read; wraps */
     uint32_t receive_buffer_bytes, send_buffer_bytes; /* granted */
+    bool segmentation_refused; /* for good: messages go out in pieces */
+    uint32_t refusals;         /* of UDP_SEGMENT since the last message that it took */
+    bool blocked;              /* the kernel took no more at the last flush */
     struct rh_udp_batches *batches;
 };
 
 /* What one flush did. */
 struct rh_udp_sent {
-    uint64_t packets, bytes, calls;
-    uint64_t dropped; /* EAGAIN, ENOBUFS: the kernel took no more */
-    uint64_t errors;  /* any other refusal of one datagram */
+    uint64_t packets, bytes, calls, messages;
+    uint64_t segmented_messages, segmented_packets; /* sent by UDP_SEGMENT */
+    uint64_t refused; /* messages that had to go out in pieces */
+    uint64_t dropped; /* packets given up: the kernel took no more (EAGAIN, ENOBUFS) */
+    uint64_t errors;  /* packets of messages refused for any other reason */
 };
 
 /* Makes and binds the socket. buffer_bytes: wanted socket buffers, 0 for the system's own choice.
@@ -53,7 +58,8 @@ struct rh_udp_read {
 };
 uint32_t rh_udp_receive(struct rh_udp *udp, struct rh_udp_read *read);
 
-/* Sends everything in the queue and empties it. What the kernel refuses is dropped and counted. */
-struct rh_udp_sent rh_udp_flush(struct rh_udp *udp, struct rh_sendqueue *queue);
+/* Sends the queue. When the kernel takes no more (udp->blocked) the rest stays for the next call,
+ * or is given up where give_up is set; else the queue is empty afterwards. */
+struct rh_udp_sent rh_udp_flush(struct rh_udp *udp, struct rh_sendqueue *queue, bool give_up);
 
 #endif

@@ -26,6 +26,12 @@ struct rh_worker {
     uint64_t now_us;     /* of this wake-up; 0: not read yet */
     uint64_t tick_at_us; /* when the next tick is due */
     bool tick;           /* fired in this wake-up */
+    uint64_t send_due_us;    /* when what waits for subscribers is written; 0: nothing waits */
+    uint32_t send_window_us; /* how long it waits now */
+    uint64_t rate_at_us;     /* when the rate was measured last, */
+    uint64_t rate_packets;   /* forwarded packets by then, */
+    uint32_t rate;           /* and packets a second, smoothed */
+    bool watches_writable;   /* the kernel took no more: the loop says when it does again */
     bool reading_stopped; /* the socket waits until there are packet buffers again */
 
     struct rh_buffer *spare[RH_RECEIVE_BATCH]; /* buffers for the next receive call */
@@ -39,6 +45,7 @@ struct rh_worker {
     uv_loop_t loop;
     uv_async_t wake;
     uv_timer_t timer;
+    uv_timer_t send_timer;
     uv_poll_t readable;
     uv_prepare_t prepare;
     uv_check_t check;
@@ -49,8 +56,11 @@ struct rh_worker {
     _Atomic bool ended;    /* the loop is over: nothing is woken any more */
 };
 
-/* Sends what the queue holds. */
+/* Sends what the send queue holds; what the kernel does not take is given up. */
 void rh_worker_flush(struct rh_worker *worker);
+
+/* Writes and sends all that waits for subscribers. */
+void rh_worker_send_pending(struct rh_worker *worker);
 
 /* Time of this wake-up. */
 uint64_t rh_worker_now_us(struct rh_worker *worker);

@@ -179,12 +179,15 @@ public enum SlotResult: Sendable, Equatable {
 
 /// What `WorkerPool.makeParticipant` needs to know.
 public struct ParticipantConfiguration: Sendable {
-    /// A worker's index; nil: the least loaded.
+    /// A worker's index; nil: as `Placement` chooses.
     public var worker: Int?
+    /// Participants of one meeting are kept together while it is small; "" for none.
+    public var meeting: String
     /// Written into logs beside the participant's name.
     public var label: String
-    public init(worker: Int? = nil, label: String = "") {
+    public init(worker: Int? = nil, meeting: String = "", label: String = "") {
         self.worker = worker
+        self.meeting = meeting
         self.label = label
     }
 }

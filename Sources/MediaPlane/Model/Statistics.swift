@@ -10,10 +10,29 @@ public struct WorkerCounters: Sendable, Equatable {
     public var forwardedPackets: UInt64 = 0, resentPackets: UInt64 = 0
     public var relayedPackets: UInt64 = 0, relayFull: UInt64 = 0
     public var sendCalls: UInt64 = 0, receiveCalls: UInt64 = 0
+    /// Kernel messages; those with `UDP_SEGMENT` carry `segmentedPackets` together.
+    public var sentMessages: UInt64 = 0
+    public var segmentedMessages: UInt64 = 0, segmentedPackets: UInt64 = 0
+    /// The kernel refused `UDP_SEGMENT`; each packet is a message of its own since.
+    public var isSegmentationRefused = false
+    /// Messages that `UDP_GRO` put together, and the packets in them.
+    public var coalescedMessages: UInt64 = 0, coalescedPackets: UInt64 = 0
+    public var paddedPackets: UInt64 = 0, paddingBytes: UInt64 = 0
+    /// Send queues flushed early for want of room.
+    public var queueFull: UInt64 = 0
     public var sendDropped: UInt64 = 0, sendErrors: UInt64 = 0, kernelDropped: UInt64 = 0
     /// Reason and count, in a fixed order.
     public var drops: [(reason: String, count: UInt64)] = []
     public var eventsLost: UInt64 = 0, jobsRun: UInt64 = 0, loopLagMaxMicroseconds: UInt64 = 0
+    /// The longest way of a packet through a relay ring.
+    public var relayLagMaxMicroseconds: UInt64 = 0
+    /// Time not asleep; its growth divided by time is the load, 0 to 1.
+    public var busyMicroseconds: UInt64 = 0
+    /// How long a packet may wait for company now.
+    public var sendWindowMicroseconds: UInt64 = 0
+    /// Packets by the time from their receive call to the kernel's having them: element i counts
+    /// 2^i up to 2^(i+1) microseconds, the first also less, the last also more.
+    public var forwardLatency: [UInt64] = []
     /// In use now.
     public var peers: UInt64 = 0, tracks: UInt64 = 0, slots: UInt64 = 0, buffers: UInt64 = 0
     /// Bytes that the kernel granted.
@@ -33,6 +52,8 @@ public struct ControlCounters: Sendable, Equatable {
     public var rtcpPackets: UInt64 = 0, rtcpMalformed: UInt64 = 0, rtcpIgnored: UInt64 = 0
     public var nacksReceived: UInt64 = 0, nacksSent: UInt64 = 0
     public var keyframeRequestsReceived: UInt64 = 0, keyframeRequestsSent: UInt64 = 0
+    /// To the workers of mirrored tracks.
+    public var keyframeRequestsRelayed: UInt64 = 0
     public var eventsDropped: UInt64 = 0
     public init() {}
 }

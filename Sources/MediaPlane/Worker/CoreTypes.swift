@@ -137,8 +137,21 @@ extension WorkerCounters {
             ("muted", c.drop_muted),
         ]
         (eventsLost, jobsRun) = (c.events_lost, c.jobs_run)
-        loopLagMaxMicroseconds = c.loop_lag_max_us
+        (loopLagMaxMicroseconds, relayLagMaxMicroseconds) = (c.loop_lag_max_us, c.relay_lag_max_us)
+        (busyMicroseconds, sendWindowMicroseconds) = (c.busy_us, c.send_window_us)
+        noteSending(c)
         (peers, tracks, slots, buffers) = (c.peers, c.tracks, c.slots, c.buffers_used)
         (receiveBufferBytes, sendBufferBytes) = (c.receive_buffer_bytes, c.send_buffer_bytes)
+    }
+    private mutating func noteSending(_ c: rh_counters) {
+        sentMessages = c.sent_messages
+        (segmentedMessages, segmentedPackets) = (c.segmented_messages, c.segmented_packets)
+        isSegmentationRefused = c.segmentation_refused != 0
+        (coalescedMessages, coalescedPackets) = (c.coalesced_messages, c.coalesced_packets)
+        (paddedPackets, paddingBytes) = (c.padded_packets, c.padding_bytes)
+        queueFull = c.queue_full
+        forwardLatency = withUnsafeBytes(of: c.forward_latency) { bytes in
+            [UInt64](bytes.bindMemory(to: UInt64.self))
+        }
     }
 }

@@ -16,8 +16,6 @@ final class LoopExecutor: SerialExecutor, @unchecked Sendable {
     private(set) var handle: OpaquePointer
     private var isValid = false
     nonisolated(unsafe) unowned(unsafe) var worker: Worker?
-    /// Participants on the worker, for the choice of the least loaded one.
-    let participants = Atomic<Int>(0)
 
     private struct Life {
         var isStopping = false

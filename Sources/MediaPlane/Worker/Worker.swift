@@ -12,8 +12,15 @@ struct WorkerShared: Sendable {
     let logger: Logger
     let clock: NtpClock
     let directory = WorkerDirectory()
+    let book: PlacementBook
+    let mirrorLingerUs: UInt64
 
-    init(certificate: DtlsCertificate, queue: MediaEventQueue, logger: Logger) {
+    init(
+        certificate: DtlsCertificate, queue: MediaEventQueue, logger: Logger,
+        book: PlacementBook, mirrorLingerUs: UInt64
+    ) {
+        self.book = book
+        self.mirrorLingerUs = mirrorLingerUs
         self.certificate = certificate
         self.queue = queue
         self.logger = logger
@@ -117,6 +124,10 @@ actor Worker {
         core.slots_max = UInt32(clamping: configuration.slotsMax)
         core.buffers_max = UInt32(clamping: configuration.buffersMax)
         core.socket_buffer_bytes = UInt32(clamping: configuration.socketBufferBytes)
+        core.send_window_us = UInt32(clamping: configuration.sendWindowMicroseconds)
+        core.padding_bytes_max = UInt32(clamping: configuration.paddingBytesMax)
+        core.segmentation_off = !configuration.hasSegmentation
+        core.coalescing_off = !configuration.hasReceiveCoalescing
         let executor = try LoopExecutor(core)
         let bound = rh_worker_port(executor.handle)
         return Worker(
@@ -141,9 +152,6 @@ actor Worker {
 
     /// Joins the thread. After `closeAll`.
     nonisolated func stop() { executor.stop() }
-
-    /// Participants on this worker.
-    nonisolated var load: Int { executor.participants.load(ordering: .relaxed) }
 
     nonisolated func counters() -> WorkerCounters {
         var counters = rh_counters()
@@ -205,9 +213,10 @@ actor Worker {
         let name = String(decoding: cname, as: UTF8.self)
         let names = Peer.Names(
             cname: name, localSSRC: max(1, random.span.number32(at: 0)), ice: ice)
-        peers[handle] = Peer(id: id, label: configuration.label, names: names, nowUs: now)
+        let peer = Peer(id: id, label: configuration.label, names: names, nowUs: now)
+        peer.meeting = configuration.meeting
+        peers[handle] = peer
         peersByUfrag[IceCredentialMaker.key(ice.ufrag)] = handle
-        executor.participants.add(1, ordering: .relaxed)
         return MediaParticipant(
             id: id, ice: ice, candidates: candidates, cname: name, owner: self)
     }
@@ -226,7 +235,7 @@ actor Worker {
         }
         rh_peer_destroy(core, id.handle)
         peers[id.handle] = nil
-        executor.participants.subtract(1, ordering: .relaxed)
+        shared.book.leave(peer.meeting, worker: index)
     }
 
     private func sayGoodbye(_ peer: Peer) {

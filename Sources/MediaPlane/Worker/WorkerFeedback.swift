@@ -116,8 +116,9 @@ extension Worker {
         guard isDue else { return }
         guard let publisher = track.peer else {
             guard let origin = shared.directory[track.origin.worker] else { return }
-            let name = track.origin
-            Task.detached { await origin.requestKeyframe(of: name, encoding: encoding) }
+            let (name, own) = (track.origin, index)
+            control.keyframeRequestsRelayed += 1
+            Task.detached { await origin.requestKeyframe(of: name, encoding: encoding, at: own) }
             return
         }
         guard let peer = peers[publisher] else { return }
@@ -173,9 +174,9 @@ extension Worker {
 
     private func noteGap(_ event: rh_event, nowUs: UInt64) {
         let encoding = Int(event.encoding)
-        guard let track = tracks[event.track], track.peer != nil,
-            track.publication.feedback.contains(.nack),
-            track.encodings.indices.contains(encoding)
+        guard let track = tracks[event.track], track.encodings.indices.contains(encoding),
+            track.peer == nil
+                ? track.publication.kind == .video : track.publication.feedback.contains(.nack)
         else { return }
         tracks[event.track]?.encodings[encoding].nack
             .note(first: event.seq64, count: event.count, nowUs: nowUs)

@@ -40,20 +40,20 @@ extension Worker {
     func setMuted(_ track: TrackID, _ isMuted: Bool) {
         guard track.worker == index, tracks[track.handle]?.peer != nil else { return }
         tracks[track.handle]?.isMuted = isMuted
+        tracks[track.handle]?.muteVersion &+= 1
         rh_track_set_muted(core, track.handle, isMuted)
+        if let changed = tracks[track.handle] { tellBranchesIfMuted(changed) }
     }
 
     /// Frees a track or mirror with everything that points to it.
     func removeTrack(_ handle: UInt32, isPeerGone: Bool) {
         guard let track = tracks.removeValue(forKey: handle) else { return }
-        if track.slotCount > 0 {
-            for slot in slots.values where slot.track == handle { loseTrack(slot) }
-        }
+        for slot in track.slots.sorted() { loseTrack(slot) }
         rh_track_destroy(core, handle)
         if track.peer == nil {
             mirrors[track.origin] = nil
         } else {
-            tellBranches(of: track, isGone: true)
+            tellBranchesOfEnd(of: track)
         }
         guard let publisher = track.peer, let peer = peers[publisher] else { return }
         peer.sources = peer.sources.filter { $0.value.track != handle }
@@ -71,8 +71,8 @@ extension Worker {
     }
 
     /// The slot's track is gone.
-    private func loseTrack(_ slot: Slot) {
-        let handle = slot.id.handle
+    private func loseTrack(_ handle: UInt32) {
+        guard let slot = slots[handle] else { return }
         rh_slot_unbind(core, handle)
         slots[handle]?.track = nil
         slots[handle]?.target = nil
@@ -128,16 +128,16 @@ extension Worker {
     /// Frees a slot; the caller takes it from its participant's list.
     func removeSlot(_ handle: UInt32) {
         guard let slot = slots.removeValue(forKey: handle) else { return }
-        if let track = slot.track { releaseTrack(track) }
+        if let track = slot.track { releaseTrack(track, by: handle) }
         peers[slot.peer]?.slotsBySSRC[slot.description.ssrc] = nil
         rh_slot_destroy(core, handle)
     }
 
-    /// One slot less is bound to the track.
-    func releaseTrack(_ handle: UInt32) {
-        tracks[handle]?.slotCount -= 1
-        if tracks[handle]?.slotCount == 0 {
-            tracks[handle]?.lingerUntilUs = nowUs + Self.lingerUs
+    /// The slot is no longer bound to the track.
+    func releaseTrack(_ handle: UInt32, by slot: UInt32) {
+        tracks[handle]?.slots.remove(slot)
+        if tracks[handle]?.slots.isEmpty ?? false {
+            tracks[handle]?.lingerUntilUs = nowUs + shared.mirrorLingerUs
         }
     }
 

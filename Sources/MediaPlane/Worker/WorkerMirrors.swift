@@ -7,18 +7,21 @@ import CRouter
 struct TrackOutline: Sendable {
     let publication: PublicationDescription
     let times: [SourceTime?]
+    let isMuted: Bool
+    let muteVersion: UInt32
 }
 
 extension Worker {
-    /// A mirror without slots is kept so long: people scroll back.
-    static let lingerUs: UInt64 = 5_000_000
+    /// How old a mirror's gap gets, a tenth of it at a time, before a keyframe is asked for: the
+    /// publisher's worker asks for lost packets, and what the ring between lost nobody resends.
+    static let patienceUs: UInt64 = 30_000
 
     // MARK: - At the subscriber's worker
 
     /// True when a mirror of the track is there; makes it otherwise.
     func ensureMirror(of track: TrackID) async -> Bool {
         if let mirror = mirrors[track] {
-            tracks[mirror]?.lingerUntilUs = nowUs + Self.lingerUs
+            tracks[mirror]?.lingerUntilUs = nowUs + shared.mirrorLingerUs
             return true
         }
         if let making = mirrorsInMaking[track] { return await making.value }
@@ -37,7 +40,8 @@ extension Worker {
         var handle: rh_track_id = 0
         guard rh_mirror_create(core, &config, &handle) == RH_OK else { return false }
         var mirror = Track(origin: track, peer: nil, publication: outline.publication)
-        mirror.lingerUntilUs = nowUs + Self.lingerUs
+        mirror.lingerUntilUs = nowUs + shared.mirrorLingerUs
+        (mirror.isMuted, mirror.muteVersion) = (outline.isMuted, outline.muteVersion)
         tracks[handle] = mirror
         mirrors[track] = handle
         for (encoding, time) in outline.times.enumerated() {
@@ -62,10 +66,49 @@ extension Worker {
         rh_encoding_set_sender_report(core, mirror, UInt32(encoding), time.ntp, time.rtp)
     }
 
+    /// A track was muted or unmuted at its worker.
+    func noteMuted(_ isMuted: Bool, version: UInt32, of track: TrackID) {
+        guard let mirror = mirrors[track], let known = tracks[mirror],
+            Int32(bitPattern: version &- known.muteVersion) > 0
+        else { return }
+        tracks[mirror]?.muteVersion = version
+        tracks[mirror]?.isMuted = isMuted
+    }
+
+    /// Tells the workers of mirrored tracks which encodings are wanted here, where that changed.
+    func tellWanted() {
+        for (origin, handle) in mirrors {
+            guard let track = tracks[handle] else { continue }
+            let bits = wantedBits(of: track)
+            guard bits != track.told.bits, let worker = shared.directory[origin.worker] else {
+                continue
+            }
+            let wanted = WantedEncodings(version: track.told.version &+ 1, bits: bits)
+            tracks[handle]?.told = wanted
+            let own = index
+            Task.detached {
+                await worker.noteWanted(wanted, of: origin, at: own, mirror: handle)
+            }
+        }
+    }
+
+    private func wantedBits(of track: Track) -> UInt8 {
+        let all = UInt8(truncatingIfNeeded: (1 << track.encodings.count) - 1)
+        var bits: UInt8 = 0
+        for handle in track.slots {
+            guard let slot = slots[handle] else { continue }
+            for encoding in [slot.target, slot.carried] {
+                if let encoding { bits |= 1 << UInt8(truncatingIfNeeded: encoding) }
+            }
+            if bits == all { break }
+        }
+        return bits
+    }
+
     /// Removes mirrors that nobody has used for a while.
     func sweepMirrors(nowUs: UInt64) {
         for (origin, handle) in mirrors {
-            guard let track = tracks[handle], track.slotCount == 0, nowUs >= track.lingerUntilUs,
+            guard let track = tracks[handle], track.slots.isEmpty, nowUs >= track.lingerUntilUs,
                 mirrorsInMaking[origin] == nil
             else { continue }
             removeTrack(handle, isPeerGone: false)
@@ -80,7 +123,8 @@ extension Worker {
     func outline(of track: TrackID) -> TrackOutline? {
         guard let found = tracks[track.handle], found.peer != nil else { return nil }
         return TrackOutline(
-            publication: found.publication, times: found.encodings.map(\.time))
+            publication: found.publication, times: found.encodings.map(\.time),
+            isMuted: found.isMuted, muteVersion: found.muteVersion)
     }
 
     func addBranch(of track: TrackID, to worker: Int, mirror: UInt32) -> Bool {
@@ -92,37 +136,59 @@ extension Worker {
             tracks[track.handle]?.branches[worker] = nil
             return false
         }
-        tracks[track.handle]?.branches[worker] = mirror
+        tracks[track.handle]?.branches[worker] = Track.Branch(mirror: mirror)
         return true
     }
 
     /// `mirror` tells a late removal from one of a newer branch.
     func removeBranch(of track: TrackID, to worker: Int, mirror: UInt32) {
-        guard tracks[track.handle]?.branches[worker] == mirror else { return }
+        guard tracks[track.handle]?.branches[worker]?.mirror == mirror else { return }
         tracks[track.handle]?.branches[worker] = nil
         rh_track_remove_branch(core, track.handle, UInt32(worker))
     }
 
-    /// A subscriber on another worker waits for a keyframe.
-    func requestKeyframe(of track: TrackID, encoding: Int) {
+    /// A subscriber on worker `worker` waits for a keyframe, or lost too much.
+    func requestKeyframe(of track: TrackID, encoding: Int, at worker: Int) {
+        guard let known = tracks[track.handle], known.peer != nil,
+            known.encodings.indices.contains(encoding)
+        else { return }
+        tracks[track.handle]?.branches[worker]?.wanted.bits |= 1 << UInt8(encoding)
         wantKeyframe(track.handle, encoding: encoding, nowUs: nowUs)
     }
 
+    /// Which encodings the subscribers on worker `worker` receive or wait for.
+    func noteWanted(
+        _ wanted: WantedEncodings, of track: TrackID, at worker: Int, mirror: UInt32
+    ) {
+        guard let branch = tracks[track.handle]?.branches[worker], branch.mirror == mirror,
+            Int32(bitPattern: wanted.version &- branch.wanted.version) > 0
+        else { return }
+        tracks[track.handle]?.branches[worker]?.wanted = wanted
+    }
+
     /// Tells the other workers that the track is gone.
-    func tellBranches(of track: Track, isGone: Bool) {
-        let origin = track.origin
-        for worker in track.branches.keys {
-            guard let target = shared.directory[worker] else { continue }
-            Task.detached { await target.loseMirror(of: origin) }
-        }
+    func tellBranchesOfEnd(of track: Track) {
+        tellBranches(of: track) { await $0.loseMirror(of: $1) }
+    }
+
+    /// Tells the other workers whether the track is muted.
+    func tellBranchesIfMuted(_ track: Track) {
+        let (isMuted, version) = (track.isMuted, track.muteVersion)
+        tellBranches(of: track) { await $0.noteMuted(isMuted, version: version, of: $1) }
     }
 
     /// Repeats a sender report to the other workers.
     func tellBranches(of track: Track, encoding: Int, time: SourceTime) {
+        tellBranches(of: track) { await $0.noteTime(time, of: $1, encoding: encoding) }
+    }
+
+    private func tellBranches(
+        of track: Track, _ news: @escaping @Sendable (Worker, TrackID) async -> Void
+    ) {
         let origin = track.origin
         for worker in track.branches.keys {
             guard let target = shared.directory[worker] else { continue }
-            Task.detached { await target.noteTime(time, of: origin, encoding: encoding) }
+            Task.detached { await news(target, origin) }
         }
     }
 }

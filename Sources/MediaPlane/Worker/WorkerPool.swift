@@ -1,6 +1,7 @@
 // The workers of a process: one thread, one loop, one UDP port each.
 // SPDX-License-Identifier: Apache-2.0
 
+import CRouter
 public import Logging
 import Synchronization
 
@@ -18,14 +19,26 @@ public final class WorkerPool: Sendable {
         public var announced: [IPAddress]
         /// Days for which the certificate is valid.
         public var certificateDays: Int
-        /// At most, a worker; 0: the packet path's default.
+        /// At most, a worker. Memory is used only as far as they are.
         public var participantsMax: Int
+        /// Those of participants and mirrors of other workers' together.
         public var tracksMax: Int
         public var slotsMax: Int
-        /// Packet buffers a worker; 0: default.
+        /// Packet buffers a worker; 0: the packet path's default.
         public var buffersMax: Int
+        /// A mirror without subscribers is kept so long: people scroll back.
+        public var mirrorLingerMicroseconds: Int
         /// Bytes wanted of SO_RCVBUF and SO_SNDBUF each.
         public var socketBufferBytes: Int
+        /// A media packet waits so long for company, at most; less while there is little to send.
+        /// 0: never.
+        public var sendWindowMicroseconds: Int
+        /// RTP padding that makes a packet as long as its neighbours, at most; 0: none.
+        public var paddingBytesMax: Int
+        /// Runs of packets to one address leave as one message (`UDP_SEGMENT`).
+        public var hasSegmentation: Bool
+        /// Runs of packets from one address come as one message (`UDP_GRO`).
+        public var hasReceiveCoalescing: Bool
 
         public init(
             workers: Int = 1, bind: IPAddress = .loopbackV4, firstPort: UInt16 = 0,
@@ -36,12 +49,30 @@ public final class WorkerPool: Sendable {
             self.firstPort = firstPort
             self.announced = announced
             certificateDays = 30
-            participantsMax = 0
-            tracksMax = 0
-            slotsMax = 0
+            participantsMax = 4096
+            tracksMax = 8192
+            slotsMax = 49_152
             buffersMax = 0
+            mirrorLingerMicroseconds = 5_000_000
             socketBufferBytes = 4 << 20
+            sendWindowMicroseconds = 5000
+            paddingBytesMax = 32
+            hasSegmentation = true
+            hasReceiveCoalescing = true
         }
+
+        /// Room for `participants` in one meeting on one worker, each with 49 feeds and 50 voices.
+        public mutating func reserve(participants: Int) {
+            let most = Self.handlesMax
+            participantsMax = max(participantsMax, min(most, participants))
+            // Microphone, camera and screen of each; as many again as mirrors cost no more.
+            let tracks = participants * 2 * Placement.tracksPerParticipant
+            tracksMax = max(tracksMax, min(most, tracks))
+            slotsMax = max(slotsMax, min(most, participants * Placement.slotsPerParticipant))
+        }
+
+        /// Places that a handle of the packet path can name.
+        private static let handlesMax = 1 << 18
     }
 
     private enum Phase { case made, running, stopped }
@@ -64,7 +95,14 @@ public final class WorkerPool: Sendable {
         certificateFingerprint = certificate.fingerprint
         self.queue = queue
         events = queue.stream()
-        shared = WorkerShared(certificate: certificate, queue: queue, logger: logger)
+        var limits = WorkerLoad(index: 0)
+        limits.peersMax = configuration.participantsMax
+        limits.tracksMax = configuration.tracksMax
+        limits.slotsMax = configuration.slotsMax
+        let book = PlacementBook(workers: configuration.workers, limits: limits)
+        shared = WorkerShared(
+            certificate: certificate, queue: queue, logger: logger, book: book,
+            mirrorLingerUs: UInt64(max(0, configuration.mirrorLingerMicroseconds)))
         workers = try Worker.makeAll(configuration, shared: shared)
     }
 
@@ -100,23 +138,52 @@ public final class WorkerPool: Sendable {
         queue.finish()
     }
 
-    /// A transport for one participant, on the worker asked for or the least loaded one.
+    /// A transport for one participant, on the worker asked for or the one that `Placement`
+    /// chooses. Throws `.full` when no worker has room.
     public func makeParticipant(
         _ configuration: ParticipantConfiguration = ParticipantConfiguration()
     ) async throws(MediaError) -> MediaParticipant {
         guard phase.withLock({ $0 }) == .running else { throw .invalid("the pool is not running") }
+        let (book, meeting) = (shared.book, configuration.meeting)
         if let index = configuration.worker {
             guard workers.indices.contains(index) else { throw .invalid("no worker \(index)") }
-            return try await workers[index].makeParticipant(configuration)
+            book.enter(meeting, worker: index)
+            return try await make(configuration, on: index)
         }
-        var best: (worker: Worker, load: Int)?
-        for worker in workers {
-            let load = worker.load
-            if best.map({ load < $0.load }) ?? true { best = (worker, load) }
+        var refused: Set<Int> = []
+        while let index = book.place(meeting, counters(), except: refused, nowUs: nowUs) {
+            do {
+                return try await make(configuration, on: index)
+            } catch .full {
+                refused.insert(index)
+            }
         }
-        guard let best else { throw .invalid("the pool has no worker") }
-        return try await best.worker.makeParticipant(configuration)
+        throw .full("no worker has room for another participant")
     }
+
+    /// On a worker where the book has the participant already.
+    private func make(
+        _ configuration: ParticipantConfiguration, on index: Int
+    ) async throws(MediaError) -> MediaParticipant {
+        do {
+            return try await workers[index].makeParticipant(configuration)
+        } catch {
+            shared.book.leave(configuration.meeting, worker: index)
+            throw error
+        }
+    }
+
+    /// Whether another participant would find a place now.
+    public var hasRoom: Bool { loads().contains { !Placement.isFull($0) } }
+
+    /// Participants that found no worker with room.
+    public var placementRefusals: UInt64 { shared.book.refusals }
+
+    /// The workers as the next placement would see them. Averages go on with each call, at most
+    /// once a second: call it regularly.
+    public func loads() -> [WorkerLoad] { shared.book.loads(counters(), nowUs: nowUs) }
+
+    private var nowUs: UInt64 { workers.first.map { rh_now_us($0.core) } ?? 0 }
 
     /// One element a worker.
     public func counters() -> [WorkerCounters] {
@@ -129,6 +196,9 @@ public final class WorkerPool: Sendable {
         for worker in workers { all.append(await worker.controlCounters()) }
         return all
     }
+
+    /// The cipher backend of this process: "ipsec-mb" or "openssl".
+    public static var cipher: String { String(cString: rh_cipher_name()) }
 
     /// The UDP port of each worker.
     public var ports: [UInt16] { workers.map(\.port) }

@@ -47,7 +47,7 @@ extension Worker {
         for handle in bound.keys {
             if let track = slots[handle]?.track { measure(track, nowUs: now) }
         }
-        let choice = allocate(peer, nowUs: now)
+        let choice = allocate(peer)
         for (handle, order) in bound.sorted(by: { $0.value < $1.value }) {
             results[order] = bind(handle, encoding: choice[handle] ?? nil)
         }
@@ -79,11 +79,11 @@ extension Worker {
             slots[handle]?.wantedBps = max(0, bitrate)
             slots[handle]?.priority = priority
             guard slots[handle]?.track != local else { return .ok }
-            if let former = slots[handle]?.track { releaseTrack(former) }
+            if let former = slots[handle]?.track { releaseTrack(former, by: handle) }
             slots[handle]?.track = local
             slots[handle]?.target = nil
             slots[handle]?.carried = nil
-            tracks[local]?.slotCount += 1
+            tracks[local]?.slots.insert(handle)
             bound[handle] = order
         }
         return .ok
@@ -96,7 +96,7 @@ extension Worker {
 
     private func unbind(_ handle: UInt32) {
         rh_slot_unbind(core, handle)
-        if let former = slots[handle]?.track { releaseTrack(former) }
+        if let former = slots[handle]?.track { releaseTrack(former, by: handle) }
         slots[handle]?.track = nil
         slots[handle]?.target = nil
         slots[handle]?.carried = nil
@@ -136,21 +136,25 @@ extension Worker {
     // MARK: - Choice of encodings
 
     /// The encoding to aim at for each bound slot of the participant; nil: pause.
-    func allocate(_ peer: Peer, nowUs: UInt64) -> [UInt32: Int?] {
+    func allocate(_ peer: Peer) -> [UInt32: Int?] {
         var handles: [UInt32] = []
         var demands: [AllocationDemand] = []
+        let limitBps = peer.estimate.limitBps
         for handle in peer.slots {
             guard let slot = slots[handle], let trackHandle = slot.track,
                 let track = tracks[trackHandle]
             else { continue }
+            // Nothing to choose.
+            if limitBps == nil, slot.target == 0, track.layers.count == 1 { continue }
             handles.append(handle)
             demands.append(
                 AllocationDemand(
                     kind: track.publication.kind, priority: slot.priority,
-                    wantedBps: slot.wantedBps, layers: track.layers(nowUs: nowUs),
+                    wantedBps: slot.wantedBps, layers: track.layers,
                     current: slot.target))
         }
-        let chosen = Allocation.decide(demands, estimateBps: peer.estimate.limitBps)
+        guard !demands.isEmpty else { return [:] }
+        let chosen = Allocation.decide(demands, estimateBps: limitBps)
         return Dictionary(uniqueKeysWithValues: zip(handles, chosen))
     }
 
@@ -186,5 +190,6 @@ extension Worker {
             tracks[handle]?.encodings[encoding].meter.note(
                 bytes: report.received_bytes, lastArrivalUs: report.last_arrival_us, nowUs: nowUs)
         }
+        tracks[handle]?.noteLayers(nowUs: nowUs)
     }
 }

@@ -5,6 +5,8 @@
 final class Peer {
     let id: ParticipantID
     let label: String
+    /// What the participant is counted under in the placement; "" for none.
+    var meeting = ""
     let cname: String
     /// The SSRC of our reports and requests.
     let localSSRC: UInt32
@@ -64,6 +66,16 @@ final class Peer {
     var canSend: Bool { isEstablished && ice.selected != nil }
 }
 
+/// Which encodings of a track somebody receives or waits for. A mirror tells its origin, newer
+/// news with a higher version; in the beginning all are wanted.
+struct WantedEncodings: Sendable, Equatable {
+    var version: UInt32 = 0
+    /// Bit i: encoding i.
+    var bits: UInt8 = 0xff
+
+    func contains(_ encoding: Int) -> Bool { bits & 1 << encoding != 0 }
+}
+
 /// A track that a participant of this worker publishes, or the mirror of one on another worker.
 struct Track {
     /// The name at the worker that receives it.
@@ -73,14 +85,26 @@ struct Track {
     let publication: PublicationDescription
     var encodings: [Encoding]
     var isMuted = false
+    /// Grows with each change of `isMuted`: tells a mirror which news is newer.
+    var muteVersion: UInt32 = 0
     var audio = AudioMeter()
-    /// Other workers that have a mirror: index and the mirror's handle.
-    var branches: [Int: UInt32] = [:]
+    /// Other workers that have a mirror, by index.
+    var branches: [Int: Branch] = [:]
     /// Slots of this worker bound to it.
-    var slotCount = 0
+    var slots: Set<UInt32> = []
     /// A mirror without slots is removed after this.
     var lingerUntilUs: UInt64 = 0
+    /// What a mirror told its origin last.
+    var told = WantedEncodings()
     var reportedLayers: [LayerReport] = []
+    /// As last measured.
+    private(set) var layers: [LayerState]
+
+    /// What is known of a mirror at the publisher's worker.
+    struct Branch {
+        var mirror: UInt32
+        var wanted = WantedEncodings()
+    }
 
     struct Encoding {
         var ssrc: UInt32 = 0
@@ -96,10 +120,12 @@ struct Track {
         self.peer = peer
         self.publication = publication
         encodings = publication.encodings.map { _ in Encoding() }
+        layers = []
+        noteLayers(nowUs: 0)
     }
 
-    func layers(nowUs: UInt64) -> [LayerState] {
-        encodings.indices.map { layer($0, nowUs: nowUs) }
+    mutating func noteLayers(nowUs: UInt64) {
+        layers = encodings.indices.map { layer($0, nowUs: nowUs) }
     }
 
     func layer(_ index: Int, nowUs: UInt64) -> LayerState {

@@ -9,6 +9,9 @@ struct TickSchedule {
     var allocationUs: UInt64 = 0
     var layersUs: UInt64 = 0
     var badBytesUs: UInt64 = 0
+    /// Participants whose encodings are to be chosen in this round, and how many a tick.
+    var peersToAllocate: [UInt32] = []
+    var peersPerTick = 1
     /// Tracks with missing packets.
     var tracksWithGaps: Set<UInt32> = []
 
@@ -21,6 +24,9 @@ struct TickSchedule {
 }
 
 extension Worker {
+    /// Between two choices of a participant's encodings.
+    private static let allocationUs: UInt64 = 500_000
+
     func onTick(nowUs: UInt64) {
         collectNacks(nowUs: nowUs)
         for peer in peers.values {
@@ -38,9 +44,10 @@ extension Worker {
         if TickSchedule.take(&schedule.levelsUs, nowUs: nowUs, period: 200_000) {
             reportLevels(nowUs: nowUs)
         }
-        if TickSchedule.take(&schedule.allocationUs, nowUs: nowUs, period: 500_000) {
-            reallocate(nowUs: nowUs)
+        if TickSchedule.take(&schedule.allocationUs, nowUs: nowUs, period: Self.allocationUs) {
+            beginAllocation(nowUs: nowUs)
         }
+        reallocate(nowUs: nowUs)
         if TickSchedule.take(&schedule.layersUs, nowUs: nowUs, period: 1_000_000) {
             reportLayers(nowUs: nowUs)
             sweepMirrors(nowUs: nowUs)
@@ -51,15 +58,14 @@ extension Worker {
 
     private func collectNacks(nowUs: UInt64) {
         for handle in schedule.tracksWithGaps {
-            guard let track = tracks[handle], let publisher = track.peer,
-                let peer = peers[publisher]
-            else {
+            guard let track = tracks[handle] else {
                 schedule.tracksWithGaps.remove(handle)
                 continue
             }
+            let publisher = track.peer.flatMap { peers[$0] }
             var isDone = true
             for encoding in track.encodings.indices {
-                collectNacks(handle, encoding, from: peer, nowUs: nowUs)
+                collectNacks(handle, encoding, from: publisher, nowUs: nowUs)
                 let missing = tracks[handle]?.encodings[encoding].nack.missingCount ?? 0
                 isDone = isDone && missing == 0
             }
@@ -67,31 +73,34 @@ extension Worker {
         }
     }
 
+    /// Asks the publisher for what is missing; `publisher` is nil for a mirror, whose origin does.
     private func collectNacks(
-        _ handle: UInt32, _ encoding: Int, from peer: Peer, nowUs: UInt64
+        _ handle: UInt32, _ encoding: Int, from publisher: Peer?, nowUs: UInt64
     ) {
         guard let track = tracks[handle], track.encodings[encoding].nack.missingCount > 0 else {
             return
         }
         var report = rh_encoding_report()
         rh_encoding_get_report(core, handle, UInt32(encoding), &report)
+        let isWanted = report.active_slots > 0 || report.waiting_slots > 0
+            || track.branches.values.contains { $0.wanted.contains(encoding) }
         // Nobody would miss them.
-        guard report.active_slots > 0 || report.waiting_slots > 0 || !track.branches.isEmpty else {
+        guard isWanted else {
             tracks[handle]?.encodings[encoding].nack.reset()
             return
         }
         let core = core
         guard
             let decision = tracks[handle]?.encodings[encoding].nack.collect(
-                nowUs: nowUs, rttUs: peer.roundTripUs,
+                nowUs: nowUs, rttUs: publisher?.roundTripUs ?? Self.patienceUs,
                 has: { rh_encoding_has(core, handle, UInt32(encoding), $0) })
         else { return }
-        if !decision.sequences.isEmpty {
+        if let publisher, !decision.sequences.isEmpty {
             var writer = RtcpWriter()
             writer.addNack(
-                sender: peer.localSSRC, media: report.ssrc, sequences: decision.sequences)
+                sender: publisher.localSSRC, media: report.ssrc, sequences: decision.sequences)
             control.nacksSent += UInt64(decision.sequences.count)
-            sendRtcp(writer, to: peer)
+            sendRtcp(writer, to: publisher)
         }
         if decision.wantsKeyframe { wantKeyframe(handle, encoding: encoding, nowUs: nowUs) }
     }
@@ -120,7 +129,7 @@ extension Worker {
 
     private func repeatKeyframeRequests(nowUs: UInt64) {
         for (handle, track) in tracks where track.publication.kind == .video {
-            guard track.slotCount > 0 || !track.branches.isEmpty else { continue }
+            guard !track.slots.isEmpty || !track.branches.isEmpty else { continue }
             for encoding in track.encodings.indices {
                 askForKeyframe(handle, encoding: encoding, nowUs: nowUs)
             }
@@ -147,17 +156,31 @@ extension Worker {
         if !levels.isEmpty { emit(.audioLevels(levels)) }
     }
 
-    private func reallocate(nowUs: UInt64) {
+    /// Measures all tracks and puts down whose encodings are to be chosen anew.
+    private func beginAllocation(nowUs: UInt64) {
         for handle in tracks.keys { measure(handle, nowUs: nowUs) }
+        tellWanted()
+        guard schedule.peersToAllocate.isEmpty else { return }
+        schedule.peersToAllocate = Array(peers.keys)
+        let ticks = Int(Self.allocationUs / UInt64(Self.tickUs))
+        schedule.peersPerTick = schedule.peersToAllocate.count / ticks + 1
+    }
+
+    /// The encodings of some participants: in a large meeting the choice for all of them at once
+    /// would hold packets up.
+    private func reallocate(nowUs: UInt64) {
         var report = rh_peer_report()
-        for peer in peers.values where !peer.slots.isEmpty {
-            rh_peer_get_report(core, peer.id.handle, &report)
+        for handle in schedule.peersToAllocate.suffix(schedule.peersPerTick) {
+            guard let peer = peers[handle], !peer.slots.isEmpty else { continue }
+            rh_peer_get_report(core, handle, &report)
             peer.sentMeter.note(bytes: report.sent_bytes, nowUs: nowUs)
             peer.estimate.noteSent(bps: peer.sentMeter.bps)
             peer.estimate.onTick(nowUs: nowUs)
             reportEstimate(peer)
-            applyChoice(allocate(peer, nowUs: nowUs), peer)
+            applyChoice(allocate(peer), peer)
         }
+        schedule.peersToAllocate.removeLast(
+            min(schedule.peersPerTick, schedule.peersToAllocate.count))
     }
 
     private func reportEstimate(_ peer: Peer) {

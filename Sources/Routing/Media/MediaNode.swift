@@ -108,23 +108,6 @@ public protocol MediaPeer: Sendable {
     func close() async
 }
 
-/// Numbers about the media plane for metrics.
-public struct MediaGauge: Sendable, Equatable {
-    public var name: String
-    public var labels: [(String, String)]
-    public var value: Double
-
-    public init(name: String, labels: [(String, String)], value: Double) {
-        self.name = name
-        self.labels = labels
-        self.value = value
-    }
-
-    public static func == (a: MediaGauge, b: MediaGauge) -> Bool {
-        a.name == b.name && a.value == b.value && a.labels.elementsEqual(b.labels, by: ==)
-    }
-}
-
 /// The media plane of this node.
 public protocol MediaNode: Sendable {
     /// Before any peer is made.
@@ -137,7 +120,12 @@ public protocol MediaNode: Sendable {
     var news: AsyncStream<[(MediaPeerID, MediaNews)]> { get }
     /// Share of the busiest worker's capacity, 0 to 1, where known.
     var load: Double { get }
-    func gauges() async -> [MediaGauge]
+    /// Takes what only the workers know and what grows over time; called once a second.
+    func measure() async
+    /// Numbers about the media plane, up to date but for what `measure` takes. Never waits.
+    func metrics() -> [NodeMetric]
+    /// What encrypts media, for people: "ipsec-mb" or "openssl".
+    var cipher: String { get }
     /// UDP ports that media arrives on.
     var ports: [UInt16] { get }
 }

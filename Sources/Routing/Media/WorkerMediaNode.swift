@@ -63,6 +63,8 @@ public final class WorkerMediaNode: MediaNode {
     public let news: AsyncStream<[(MediaPeerID, MediaNews)]>
     private let sink: AsyncStream<[(MediaPeerID, MediaNews)]>.Continuation
     private let reader = Mutex<Task<Void, Never>?>(nil)
+    private let measured = Mutex(MediaMeasurements())
+    private let clock = SystemClock()
 
     /// Binds the ports. Throws what `WorkerPool.init` throws.
     public init(_ configuration: WorkerPool.Configuration, logger: Logger) throws(MediaError) {
@@ -140,61 +142,24 @@ public final class WorkerMediaNode: MediaNode {
         }
     }
 
-    public func gauges() async -> [MediaGauge] {
-        var all: [MediaGauge] = []
-        for counters in pool.counters() {
-            let labels = [("worker", String(counters.worker))]
-            func add(_ name: String, _ value: UInt64) {
-                all.append(
-                    MediaGauge(name: "rh_media_\(name)", labels: labels, value: Double(value)))
-            }
-            add("received_packets", counters.receivedPackets)
-            add("received_bytes", counters.receivedBytes)
-            add("sent_packets", counters.sentPackets)
-            add("sent_bytes", counters.sentBytes)
-            add("forwarded_packets", counters.forwardedPackets)
-            add("resent_packets", counters.resentPackets)
-            add("relayed_packets", counters.relayedPackets)
-            add("relay_full", counters.relayFull)
-            add("send_dropped", counters.sendDropped)
-            add("send_errors", counters.sendErrors)
-            add("kernel_dropped", counters.kernelDropped)
-            add("events_lost", counters.eventsLost)
-            add("loop_lag_max_microseconds", counters.loopLagMaxMicroseconds)
-            add("peers", counters.peers)
-            add("tracks", counters.tracks)
-            add("slots", counters.slots)
-            add("buffers", counters.buffers)
-            for drop in counters.drops {
-                all.append(
-                    MediaGauge(
-                        name: "rh_media_drops", labels: labels + [("reason", drop.reason)],
-                        value: Double(drop.count)))
-            }
-        }
-        for (worker, control) in await pool.controlCounters().enumerated() {
-            all += Self.gauges(of: control, labels: [("worker", String(worker))])
-        }
-        return all
+    // MARK: Metrics
+
+    public var cipher: String { WorkerPool.cipher }
+
+    public func measure() async {
+        let control = await pool.controlCounters()
+        let counters = pool.counters()
+        let now = clock.now
+        measured.withLock { $0.take(counters, control, now: now) }
     }
 
-    private static func gauges(
-        of control: ControlCounters, labels: [(String, String)]
-    ) -> [MediaGauge] {
-        let values: [(String, UInt64)] = [
-            ("stun_requests", control.stunRequests), ("stun_refused", control.stunRefused),
-            ("stun_malformed", control.stunMalformed),
-            ("stun_rate_limited", control.stunRateLimited),
-            ("dtls_without_peer", control.dtlsWithoutPeer),
-            ("dtls_failures", control.dtlsFailures), ("rtcp_packets", control.rtcpPackets),
-            ("rtcp_malformed", control.rtcpMalformed), ("nacks_received", control.nacksReceived),
-            ("nacks_sent", control.nacksSent),
-            ("keyframe_requests_received", control.keyframeRequestsReceived),
-            ("keyframe_requests_sent", control.keyframeRequestsSent),
-        ]
-        return values.map {
-            MediaGauge(name: "rh_media_\($0.0)", labels: labels, value: Double($0.1))
-        }
+    public func metrics() -> [NodeMetric] {
+        let counters = pool.counters()
+        let measured = measured.withLock { $0 }
+        let info = NodeMetric(
+            "roundhouse_media_info", .gauge(1), labels: [("cipher", cipher)],
+            help: "The backend that encrypts media.")
+        return [info] + counters.flatMap { MediaMetrics.metrics(of: $0) } + measured.metrics
     }
 }
 

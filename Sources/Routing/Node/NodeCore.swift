@@ -118,17 +118,20 @@ package final class NodeCore: Sendable {
         return false
     }
 
-    /// Brings the gauges up to date.
-    func measure() async {
-        func set(_ name: String, _ value: Int) {
-            metrics.set(MediaGauge(name: name, labels: [], value: Double(value)))
+    /// The node's numbers now, those of the media plane and of the machine included.
+    package func readMetrics() -> [NodeMetric] {
+        func gauge(_ name: String, _ value: Int) -> NodeMetric {
+            NodeMetric("roundhouse_" + name, .gauge(Double(value)))
         }
-        set("rh_meetings", directory.openCount)
-        set("rh_participants", directory.participants)
-        set("rh_sockets", sockets.count)
-        set("rh_ends_pending", journal.pending.count)
-        set("rh_journal_write_failures", journal.writeFailures)
-        for gauge in await media.gauges() { metrics.set(gauge) }
+        return [
+            gauge("meetings", directory.openCount),
+            gauge("participants", directory.participants),
+            gauge("sockets", sockets.count),
+            gauge("ends_pending", journal.pending.count),
+            NodeMetric(
+                "roundhouse_journal_write_failures_total",
+                .counter(Double(journal.writeFailures))),
+        ] + media.metrics() + MachineMetrics.all()
     }
 
     /// Hands news of the media plane to the meetings they concern, in order.

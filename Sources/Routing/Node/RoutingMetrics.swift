@@ -1,23 +1,22 @@
-// What a routing node counts.
+// What a routing node counts about packets and sockets.
 // SPDX-License-Identifier: Apache-2.0
 
 import Metrics
 import Signaling
 import Synchronization
 
-/// Counters and gauges by name and label, made once. Owner: `NodeCore`.
+/// Counters by name and label, made once. Owner: `NodeCore`.
 final class RoutingMetrics: Sendable {
     private let received: [String: Counter]
     private let sent: [String: Counter]
     private let others = Mutex<[String: Counter]>([:])
-    private let gauges = Mutex<[String: Gauge]>([:])
 
     init() {
         func counters(_ direction: String) -> [String: Counter] {
             var all: [String: Counter] = [:]
             for type in Packet.contentTypes + ["invalid"] {
                 all[type] = Counter(
-                    label: "rh_signaling_packets_total",
+                    label: "roundhouse_signaling_packets_total",
                     dimensions: [("direction", direction), ("type", type)])
             }
             return all
@@ -31,12 +30,12 @@ final class RoutingMetrics: Sendable {
     func sent(_ type: String, _ count: Int = 1) { sent[type]?.increment(by: count) }
 
     /// A packet, join or offer that was refused. `reason` is one of a fixed set.
-    func refused(_ reason: String) { count("rh_signaling_errors_total", reason) }
+    func refused(_ reason: String) { count("roundhouse_signaling_errors_total", reason) }
 
-    func remapFailed(_ reason: String) { count("rh_slot_remap_failures_total", reason) }
+    func remapFailed(_ reason: String) { count("roundhouse_slot_remap_failures_total", reason) }
 
     /// A socket that was closed or turned away.
-    func closed(_ reason: String) { count("rh_sockets_closed_total", reason) }
+    func closed(_ reason: String) { count("roundhouse_sockets_closed_total", reason) }
 
     private func count(_ label: String, _ reason: String) {
         let counter = others.withLock { counters in
@@ -47,16 +46,5 @@ final class RoutingMetrics: Sendable {
             return new
         }
         counter.increment()
-    }
-
-    func set(_ gauge: MediaGauge) {
-        let known = gauges.withLock { gauges in
-            let key = gauge.labels.reduce(gauge.name) { $0 + "/" + $1.1 }
-            if let known = gauges[key] { return known }
-            let new = Gauge(label: gauge.name, dimensions: gauge.labels)
-            gauges[key] = new
-            return new
-        }
-        known.record(gauge.value)
     }
 }

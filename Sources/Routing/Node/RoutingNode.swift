@@ -69,6 +69,11 @@ public final class RoutingNode: Service {
         }
     }
 
+    /// Writes the node's metrics; for a collector of the registry.
+    public func collect(into writer: inout PrometheusWriter) {
+        for metric in core.readMetrics() { metric.write(to: &writer) }
+    }
+
     // MARK: Life
 
     /// Runs until graceful shutdown.
@@ -91,7 +96,9 @@ public final class RoutingNode: Service {
             group.addTask {
                 await Self.forever(every: .milliseconds(250), core) { await core.reporter.report() }
             }
-            group.addTask { await Self.forever(every: .seconds(1), core) { await core.measure() } }
+            group.addTask {
+                await Self.forever(every: .seconds(1), core) { await core.media.measure() }
+            }
             group.addTask { await self.beatForever() }
             group.addTask { for await batch in core.media.news { await core.hear(batch) } }
         }
@@ -153,6 +160,7 @@ struct NodeDescription: Encodable {
     var load: Double
     var draining: Bool
     var media_ports: [UInt16]
+    var cipher: String
 
     init(_ core: NodeCore) {
         node_id = core.configuration.nodeID
@@ -164,6 +172,7 @@ struct NodeDescription: Encodable {
         load = core.media.load
         draining = core.isDraining
         media_ports = core.media.ports
+        cipher = core.media.cipher
     }
 }
 

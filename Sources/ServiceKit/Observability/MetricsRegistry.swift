@@ -39,7 +39,7 @@ public final class MetricsRegistry: MetricsFactory, Sendable {
             writer.gauge(key.name, gauge.value, labels: key.pairs)
         }
         for (key, histogram) in snapshot.histograms {
-            writer.histogram(key.name, histogram.snapshot, labels: key.pairs)
+            writer.histogram(key.name, histogram.buckets, labels: key.pairs)
         }
         for collector in snapshot.collectors { collector(&writer) }
         return writer.text
@@ -126,12 +126,6 @@ final class MetricGauge: MeterHandler, RecorderHandler, Sendable {
 
 /// Counts observations by size. 16 to 20 buckets.
 final class MetricHistogram: TimerHandler, RecorderHandler, Sendable {
-    struct Snapshot: Sendable {
-        let bounds: [Double]
-        /// One more than `bounds`: the last is for everything above.
-        var counts: [UInt64]
-        var sum = 0.0
-    }
     /// Upper bounds of durations, in seconds.
     static let seconds: [Double] = [
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
@@ -140,16 +134,17 @@ final class MetricHistogram: TimerHandler, RecorderHandler, Sendable {
     static let sizes: [Double] = [
         1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9,
     ]
-    private let state: Mutex<Snapshot>
+    private let state: Mutex<PrometheusWriter.Buckets>
     private let scale: Double
 
     init(bounds: [Double], scale: Double) {
         state = Mutex(
-            Snapshot(bounds: bounds, counts: Array(repeating: 0, count: bounds.count + 1)))
+            PrometheusWriter.Buckets(
+                bounds: bounds, counts: Array(repeating: 0, count: bounds.count + 1), sum: 0))
         self.scale = scale
     }
 
-    var snapshot: Snapshot { state.withLock { $0 } }
+    var buckets: PrometheusWriter.Buckets { state.withLock { $0 } }
     func recordNanoseconds(_ duration: Int64) { observe(Double(duration) * scale) }
     func record(_ value: Int64) { observe(Double(value) * scale) }
     func record(_ value: Double) { observe(value * scale) }

@@ -26,8 +26,23 @@ public struct PrometheusWriter: Sendable {
         add(name, type: "gauge", help: help, [sample("", labels, value)])
     }
 
-    mutating func histogram(
-        _ name: String, _ value: MetricHistogram.Snapshot, labels: [(String, String)]
+    /// Observations by size: `counts` has one element more than `bounds`, which are the upper
+    /// bounds of the buckets in ascending order.
+    public struct Buckets: Sendable {
+        public var bounds: [Double]
+        public var counts: [UInt64]
+        public var sum: Double
+
+        public init(bounds: [Double], counts: [UInt64], sum: Double) {
+            self.bounds = bounds
+            self.counts = counts
+            self.sum = sum
+        }
+    }
+
+    /// How observations are spread. `help` is one line about it.
+    public mutating func histogram(
+        _ name: String, _ value: Buckets, labels: [(String, String)] = [], help: String = ""
     ) {
         var lines: [Sample] = []
         var total: UInt64 = 0
@@ -38,7 +53,7 @@ public struct PrometheusWriter: Sendable {
         }
         lines.append(sample("_sum", labels, value.sum))
         lines.append(sample("_count", labels, Double(total)))
-        add(name, type: "histogram", help: "", lines)
+        add(name, type: "histogram", help: help, lines)
     }
 
     /// The whole document.

@@ -1,0 +1,125 @@
+// The course of a run: prepare, ramp, settle, measure, leave, report.
+// SPDX-License-Identifier: Apache-2.0
+
+import AsyncHTTPClient
+import MediaPlane
+import NIOCore
+import NIOPosix
+import NIOSSL
+import Synchronization
+
+/// Ends a run early; any thread, any number of times.
+public final class StopFlag: Sendable {
+    private let flag = Atomic<Bool>(false)
+
+    public init() {}
+
+    public func stop() { flag.store(true, ordering: .relaxed) }
+    package var isStopped: Bool { flag.load(ordering: .relaxed) }
+
+    /// Waits in small steps; false when stopped.
+    package func pause(_ seconds: Double) async -> Bool {
+        let end = ContinuousClock.now + .seconds(seconds)
+        while !isStopped {
+            let left = ContinuousClock.now.duration(to: end)
+            guard left > .zero else { return true }
+            try? await Task.sleep(for: min(left, .milliseconds(100)))
+        }
+        return false
+    }
+}
+
+/// Why there is no result at all.
+public struct LoadRunError: Error, CustomStringConvertible {
+    public let description: String
+}
+
+/// What a run gives back.
+public struct LoadResult: Sendable {
+    /// 0: fine, 1: a threshold was exceeded, 3: the result is not valid.
+    public let status: Int32
+    /// For a terminal.
+    public let text: String
+    public let json: String
+    public let html: String
+}
+
+/// One load test.
+public struct LoadRun: Sendable {
+    private let options: LoadOptions
+    private let console: LoadConsole
+    private let stop: StopFlag
+
+    public init(_ options: LoadOptions, console: LoadConsole, stop: StopFlag) {
+        self.options = options
+        self.console = console
+        self.stop = stop
+    }
+
+    /// Runs. Throws `LoadOptionsError` for options that make no run and `LoadRunError` when there
+    /// is nothing to report.
+    public func run() async throws -> LoadResult {
+        try options.validate()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
+        var configuration = HTTPClient.Configuration()
+        if options.isInsecure {
+            configuration.tlsConfiguration = .makeClientConfiguration()
+            configuration.tlsConfiguration?.certificateVerification = .none
+        }
+        let client = HTTPClient(
+            eventLoopGroupProvider: .shared(group), configuration: configuration)
+        let outcome: Result<LoadReport, any Error>
+        do { outcome = .success(try await measure(group, client)) } catch {
+            outcome = .failure(error)
+        }
+        console.finish()
+        try? await client.shutdown()
+        try? await group.shutdownGracefully()
+        switch outcome {
+        case .success(let report):
+            return LoadResult(
+                status: report.status, text: TextReport(report).text,
+                json: try report.json(), html: HtmlReport(report).text)
+        case .failure(let error): throw LoadRunError(description: explain(error))
+        }
+    }
+
+    private func explain(_ error: any Error) -> String {
+        switch error {
+        case let failure as LoadFailure: failure.description
+        case let refusal as HttpRefusal: "\(options.url): \(refusal)"
+        default: "\(options.url) cannot be used: \(error)"
+        }
+    }
+
+    private func measure(
+        _ group: any EventLoopGroup, _ client: HTTPClient
+    ) async throws -> LoadReport {
+        let media = try await MediaLibrary(options).load { console.show($0) }
+        let loops = try PacketLoops(
+            threads: options.threads, loss: options.loss, seed: options.seed)
+        defer { loops.stop() }
+        let context = LoadContext(
+            options: options, loops: loops, certificate: try DtlsCertificate(days: 7),
+            group: group, media: media, losses: LossLog())
+        let dialect = RoundhouseDialect(
+            context, api: HttpApi(url: options.url, client: client), tls: try socketTLS())
+        let course = LoadCourse(context, dialect, console: console, stop: stop)
+        let outcome: Result<RunRecord, any Error>
+        do {
+            try await dialect.prepare { console.show($0) }
+            outcome = .success(try await course.run())
+        } catch {
+            outcome = .failure(error)
+        }
+        await dialect.finish()
+        return ReportBuilder(options, try outcome.get()).build()
+    }
+
+    private func socketTLS() throws -> NIOSSLContext? {
+        guard LoadURL(options.url)?.isTLS == true else { return nil }
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        if options.isInsecure { configuration.certificateVerification = .none }
+        return try NIOSSLContext(configuration: configuration)
+    }
+}

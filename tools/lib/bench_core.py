@@ -1,0 +1,201 @@
+"""Benchmarks of the C core: limit, micro, engine, and the path with its sockets.
+SPDX-License-Identifier: Apache-2.0
+"""
+import dataclasses
+import pathlib
+import tempfile
+
+import bench_callgrind
+import bench_programs
+import bench_stats
+from bench_result import Case, Options
+from bench_stats import Sample, Usage
+
+ABOUT = {
+    "gallery": "A: 50 participants, each with audio and a thumbnail to all others, in real time",
+    "stage": "B: one publisher, 30 frames/s of 10 packets of 1100 B, to {participants}",
+    "small": "C: 200 meetings of 4",
+    "churn": "D: A, while all 50 remap all their subscriptions every 2 s",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """What `limit` and `path` are asked to do. None: the program's own default."""
+    name: str
+    network: str = "sink"
+    participants: int | None = None
+    segmentation: str | None = None
+    workers: int | None = None
+    rate: str | None = None
+
+    @property
+    def label(self) -> str:
+        """For the case's name."""
+        parts = [self.name, self.participants, self.network,
+                 {"off": "unsegmented"}.get(self.segmentation or ""), self.rate,
+                 self.workers and f"{self.workers}-workers"]
+        return "-".join(str(part) for part in parts if part)
+
+    @property
+    def about(self) -> str:
+        """For people."""
+        return ABOUT[self.name].format(participants=self.participants or "all")
+
+    def options(self, seconds: float, *keys: str) -> dict[str, object]:
+        """As options of a program."""
+        fields = dataclasses.asdict(self)
+        return {"seconds": seconds, **{key: fields[key] for key in keys}}
+
+
+def figures_of(found: dict) -> Sample:
+    """A sample from the counters that `limit` and `path` print."""
+    usage = Usage(found["cpu_user_ns"], found["cpu_system_ns"], found["wall_ns"])
+    sample = bench_stats.figures(found["packets"], usage)
+    sample |= bench_stats.sending({
+        **found, "sent_packets": found["packets"],
+        "sent_messages": found.get("sent_messages", found.get("messages", 0)),
+        "sent_bytes": found.get("sent_bytes", found.get("bytes", 0))})
+    if found.get("expected"):
+        lost = found["expected"] - found["packets"] + found.get("send_dropped", 0)
+        sample["loss"] = max(0.0, lost / found["expected"])
+    if "forward_latency" in found:
+        sample |= bench_stats.bucket_delays(found["forward_latency"], "added_delay")
+    if "loop_lag_max_us" in found:
+        sample["loop_lag_max_us"] = found["loop_lag_max_us"]
+    return sample
+
+
+def keep(case: Case, found: dict, *keys: str) -> None:
+    """Takes what a program found out about itself over into the case's parameters."""
+    case.parameters |= {key: found[key] for key in keys if key in found}
+
+
+def limit_case(scenario: Scenario, seconds: float) -> Case:
+    """The sends and cipher calls of a scenario with no router. Its cost a packet is left in the
+    round's dictionary, for the ratio of the cases after it."""
+    program = bench_programs.build("limit")
+
+    def sample(shared: dict) -> Sample:
+        found = bench_programs.run(
+            program, [scenario.name],
+            scenario.options(seconds, "network", "participants", "segmentation"))
+        keep(case, found, "cipher", "segmentation", "participants")
+        figures = figures_of(found)
+        shared["limit", scenario] = figures["cpu_ns_per_packet"]
+        return figures | {"ratio_to_limit": 1.0}
+
+    case = Case(f"limit-{scenario.label}", f"sends and cipher only; {scenario.about}", sample)
+    return case
+
+
+def path_case(scenario: Scenario, seconds: float, limit: Scenario | None = None) -> Case:
+    """A scenario through real workers and their sockets into the dropping device, no Swift, set
+    against a limit case that was measured before it in the same round."""
+    program = bench_programs.build("path")
+
+    def sample(shared: dict) -> Sample:
+        found = bench_programs.run(
+            program, [scenario.name],
+            scenario.options(seconds, "participants", "segmentation", "workers", "rate"))
+        keep(case, found, "cipher", "segmentation_refused", "participants", "meetings", "workers")
+        figures = figures_of(found)
+        return figures | ratio(figures, shared.get(("limit", limit)))
+
+    case = Case(f"path-{scenario.label}",
+                f"worker and sockets into the dropping device, no signalling; {scenario.about}",
+                sample)
+    return case
+
+
+def ratio(figures: Sample, limit: float | None) -> Sample:
+    """Cost a packet against the limit's, when there is one."""
+    return {} if limit is None else {
+        "limit_ns_per_packet": limit, "ratio_to_limit": figures["cpu_ns_per_packet"] / limit}
+
+
+def limit(options: Options) -> list[Case]:
+    """The limit of each scenario and way of sending, and the plain calls."""
+    networks = ["sink", "loopback"] if options.network == "private" else ["loopback"]
+    scenarios = [Scenario(name, network, participants, segmentation)
+                 for network in networks
+                 for name, participants in (("gallery", 50), ("stage", 1000))
+                 for segmentation in ("on", "off")]
+    return [*(limit_case(each, options.seconds) for each in scenarios),
+            rows_case("limit", "send", "one kernel message, by size and segments"),
+            rows_case("limit", "cipher", "one packet's cipher, by size")]
+
+
+def rows_case(name: str, words: str, about: str) -> Case:
+    """A program that prints rows of its own; each repetition's figures are kept as samples."""
+    program = bench_programs.build(name)
+
+    def sample(_: dict) -> Sample:
+        found = bench_programs.run(program, words.split())
+        keep(case, found, "cipher")
+        figures: Sample = {}
+        for row in found["rows"]:
+            label = "_".join(str(row[key]) for key in ("name", "packet_bytes", "segments")
+                             if row.get(key) is not None).replace(" ", "_")
+            for key in ("ns_per_packet_median", "ns_median"):
+                if key in row:
+                    figures[f"{label}_ns"] = row[key]
+            if "allocations" in row:
+                figures[f"{label}_allocations"] = row["allocations"]
+        return figures
+
+    case = Case("-".join([name, *words.split()]), about, sample)
+    return case
+
+
+def micro(_: Options) -> list[Case]:
+    """Single calls."""
+    return [rows_case("micro", "", "ns and allocations a call")]
+
+
+def engine_case(program: pathlib.Path, name: str, words: list[str], about: str,
+                packets: int) -> Case:
+    """A program that passes packets through the engine. words hold PACKETS where the number of
+    received packets stands; instructions are counted once, for they do not vary."""
+    counted: Sample = {}
+
+    def command(count: int) -> list[str]:
+        return [word.replace("PACKETS", str(count)) for word in words]
+
+    def count() -> Sample:
+        with tempfile.TemporaryDirectory() as folder:
+            runs = [bench_callgrind.run([str(program), *command(times * packets)],
+                                        pathlib.Path(folder) / f"callgrind.{times}")
+                    for times in (1, 3)]
+        short, long = (bench_programs.run(program, command(times * packets))["forwarded"]
+                       for times in (1, 3))
+        return bench_callgrind.instructions(runs[0], runs[1], long - short)
+
+    def sample(_: dict) -> Sample:
+        if not counted:
+            counted.update(count())
+        found = bench_programs.run(program, command(40 * packets))
+        keep(case, found, "cipher", "subscribers", "participants", "payload_bytes")
+        each = found["cpu_ns_per_packet"]
+        return {"cpu_ns_per_packet": each, "packets_per_core_second": 1e9 / each, **counted}
+
+    case = Case(name, about, sample)
+    return case
+
+
+def fanout(_: Options) -> list[Case]:
+    """One publisher to 50 without sockets."""
+    return [engine_case(bench_programs.build("fanout"), "fanout", ["50", "PACKETS", "1100"],
+                        "1 to 50, 1100-byte VP8 payloads, through the engine without sockets",
+                        100)]
+
+
+def engine(options: Options) -> list[Case]:
+    """One to N and the gallery without sockets."""
+    program = bench_programs.build("engine")
+    cases = [engine_case(program, "gallery", ["gallery", "--packets", "PACKETS"],
+                         "A through the engine without sockets", 500),
+             engine_case(program, "stage-1000", ["fanout", "--participants", "1000", "--packets",
+                                                 "PACKETS"],
+                         "1 to 1,000 through the engine without sockets", 20)]
+    return [*fanout(options), *cases]

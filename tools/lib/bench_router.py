@@ -1,0 +1,171 @@
+"""Benchmarks of the whole router: signalling, ICE, DTLS, feedback, everything.
+SPDX-License-Identifier: Apache-2.0
+
+Two ways of measuring the same scenario:
+  loopback  server and load tool on this machine's loopback. The receivers' kernel work is charged
+            to the sender, so it shows more than a network card would; loss and delay are real
+  sink      the participants join over a pair of devices into another namespace; for the measured
+            window the route of the media to them is turned into the dropping device. CPU is that
+            of a machine with a card; what they send keeps arriving
+"""
+import contextlib
+import dataclasses
+
+import bench_network
+import bench_server
+from bench_core import Scenario, limit_case, ratio
+from bench_result import Case, Options
+from bench_server import Load, Loaded, Place, Server
+from bench_stats import Sample
+
+
+@dataclasses.dataclass(frozen=True)
+class Meetings:
+    """A scenario as the load tool makes it.
+
+    publishers  of each meeting; None: all
+    video       shape of what a publisher's camera sends: FRAMESxPACKETSxBYTES
+    churn       seconds between remaps of all subscriptions; None: none
+    """
+    name: str
+    about: str
+    meetings: int = 1
+    participants: int = 50
+    publishers: int | None = None
+    feeds: int = 49
+    video: str = "15x3x300-700"
+    sources: str = "camera,microphone"
+    churn: float | None = None
+    ramp: float = 50
+
+    @property
+    def streams(self) -> int:
+        """Audio and video streams that are forwarded at once."""
+        senders = self.participants if self.publishers is None else self.publishers
+        kinds = self.sources.count(",") + 1
+        return self.meetings * kinds * senders * (self.participants - 1)
+
+
+GALLERY = Meetings("gallery", "A: 50 participants, each with audio and a thumbnail to all others")
+SMALL = Meetings("small", "C: 200 meetings of 4", meetings=200, participants=4, feeds=3, ramp=100)
+CHURN = dataclasses.replace(
+    GALLERY, name="churn", about="D: A, while all 50 remap all their subscriptions every 2 s",
+    churn=2.0)
+
+
+def stage(count: int) -> Meetings:
+    """One publisher, so many subscribers."""
+    return Meetings(f"stage-{count}", f"B: one publisher, 30 frames/s of 10 packets of 1100 B, to "
+                    f"{count:,}", participants=count + 1, publishers=1, feeds=1, ramp=200,
+                    video="30x10x1100", sources="camera")
+
+
+def load_command(options: Options, plan: Meetings, server: Server, place: Place) -> list[str]:
+    """The load tool's command line."""
+    words = [*place.client_words, options.server, "load", "--url", server.url,
+             "--meetings", str(plan.meetings), "--participants", str(plan.participants),
+             "--feeds", str(plan.feeds), "--publish", plan.sources, "--media", plan.video,
+             "--ramp", str(plan.ramp), "--duration", str(options.seconds),
+             "--server-pid", str(server.process.pid)]
+    if plan.publishers is not None:
+        words += ["--publishers", str(plan.publishers)]
+    if plan.churn is not None:
+        words += ["--churn", str(plan.churn)]
+    return words
+
+
+def server_settings(workers: int | None, segmentation: str | None = None) -> list[str]:
+    """Settings of a server under load: joins come from one address, so its limits are raised."""
+    words = ["--log-level", "error", "--sign-ins-per-address", "100000"]
+    if workers:
+        words += ["--workers", str(workers)]
+    if segmentation:
+        words += ["--segmentation", segmentation]
+    return words
+
+
+def run(options: Options, plan: Meetings, is_sunk: bool, *settings: str) -> Loaded:
+    """One run of a fresh server under the load."""
+    with contextlib.ExitStack() as stack:
+        place, on_phase = Place(), None
+        if is_sunk:
+            clients = stack.enter_context(bench_network.Clients())
+            place = Place(bench_network.SIGNALLING, bench_network.MEDIA, tuple(clients.words))
+            on_phase = {"measuring": clients.drop, "done": clients.deliver}
+        elif options.network == "private":
+            place = Place(media=bench_network.ADDRESS)
+        server = stack.enter_context(bench_server.roundhouse(options.server, place, *settings))
+        command = load_command(options, plan, server, place)
+        return Load(command, server, lambda phase: (on_phase or {}).get(phase, int)()).run()
+
+
+def client_figures(report: dict) -> Sample:
+    """What the participants saw."""
+    sample: Sample = {"loss": report["loss"]}
+    for name, percentiles in (("added_delay", "one_way_us"),):
+        for key, value in report.get(percentiles, {}).items():
+            sample[f"{name}_{key}_us"] = value
+    for name in ("join", "first_packet", "first_frame"):
+        for key in ("p50", "p99"):
+            if key in report.get(f"{name}_ms", {}):
+                sample[f"{name}_{key}_ms"] = report[f"{name}_ms"][key]
+    return sample
+
+
+def router_case(options: Options, plan: Meetings, is_sunk: bool, limit: Scenario | None,
+                *settings: str) -> Case:
+    """A scenario through the whole router."""
+    def sample(shared: dict) -> Sample:
+        loaded = run(options, plan, is_sunk, *server_settings(None), *settings)
+        figures = bench_server.server_figures(loaded)
+        if is_sunk:
+            figures |= sunk_figures(plan, loaded, figures)
+        else:
+            figures |= client_figures(loaded.report)
+        if not loaded.report.get("valid", True) and not is_sunk:
+            reasons = ", ".join(loaded.report.get("invalid_reasons", []))
+            case.note(f"the load tool was itself the bottleneck: {reasons}")
+        return figures | ratio(figures, shared.get(("limit", limit)))
+
+    way = "sink" if is_sunk else "loopback"
+    case = Case("-".join(["router", plan.name, way, *settings[1::2]]),
+                f"the whole router, {way}; {plan.about}", sample, dataclasses.asdict(plan))
+    return case
+
+
+def sunk_figures(plan: Meetings, loaded: Loaded, figures: Sample) -> Sample:
+    """Loss and delay where the packets end in the dropping device: from the server's counters. A
+    packet lost on the way in is lost for each of its subscribers. forwarded_share sets the server's
+    count against the load tool's; their windows differ by some milliseconds."""
+    counters = loaded.counters
+    forwarded = bench_server.counter(counters, "forwarded_packets")
+    copies = plan.participants - 1
+    lost = bench_server.counter(counters, "send_dropped_packets") + copies * sum(
+        bench_server.counter(counters, name)
+        for name in ("kernel_dropped_packets", "dropped_packets"))
+    return {"loss": lost / (forwarded + lost),
+            "forwarded_share": forwarded / (loaded.report["sent_packets"] * copies),
+            **{key.replace("forward", "added_delay"): value for key, value in figures.items()
+               if key.startswith("forward_p")}}
+
+
+def join_case(options: Options, count: int, ramp: float) -> Case:
+    """So many participants join one meeting, so many a second; each subscribes to what there is."""
+    plan = dataclasses.replace(GALLERY, name=f"join-{count}", about=f"{count} join one meeting",
+                               participants=count, publishers=min(count, 10), feeds=9, ramp=ramp)
+
+    def sample(_: dict) -> Sample:
+        loaded = run(options, plan, False, *server_settings(None))
+        figures = client_figures(loaded.report)
+        spent = loaded.before.usage
+        joins = loaded.report["join_ms"]["count"]
+        figures |= {"server_cpu_ms_per_join": spent.cpu_ns / 1e6 / joins,
+                    "joins_failed": loaded.report["join_ms"]["failed"]}
+        figures.pop("loss")
+        return figures
+
+    case = Case(f"join-{count}-at-{ramp:g}-a-second",
+                f"{count} participants, 10 of them with cameras, join at {ramp:g} a second; server "
+                "CPU a join includes sign-up (a slow password hash, on purpose) and start-up",
+                sample, dataclasses.asdict(plan))
+    return case
