@@ -81,7 +81,7 @@ static inline void bench_check_options(char **arguments, const char *const *know
     }
 }
 
-/* ---- Clocks ----------------------------------------------------------------------------------- */
+/* ---- Clocks --------------------------------------------------------------------------------- */
 
 static inline uint64_t bench_clock_ns(clockid_t clock)
 {
@@ -112,7 +112,7 @@ static inline void bench_sleep_until(uint64_t monotonic_ns)
         continue;
 }
 
-/* ---- Statistics ------------------------------------------------------------------------------- */
+/* ---- Statistics ----------------------------------------------------------------------------- */
 
 struct bench_samples {
     double values[BENCH_REPETITIONS_MAX];
@@ -150,7 +150,7 @@ static inline uint32_t bench_roll(struct bench_dice *dice, uint32_t limit)
     return (uint32_t)(((mixed ^ mixed >> 31) >> 32) * limit >> 32);
 }
 
-/* ---- Addresses -------------------------------------------------------------------------------- */
+/* ---- Addresses ------------------------------------------------------------------------------ */
 
 /* Where subscriber number is when its packets are to be dropped by a device: 10.100.0.0/16. */
 static inline struct sockaddr_in bench_sink_address(uint32_t number)

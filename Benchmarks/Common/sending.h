@@ -1,5 +1,6 @@
-/* Messages to the kernel as the router sends them: many in one sendmmsg, each of one or more segments
- * of equal size but the last. SPDX-License-Identifier: Apache-2.0 */
+/* Messages to the kernel as the router sends them. SPDX-License-Identifier: Apache-2.0
+ *
+ * Many in one sendmmsg, each of one or more segments of equal size but the last. */
 #ifndef RH_BENCHMARKS_SENDING_H
 #define RH_BENCHMARKS_SENDING_H
 

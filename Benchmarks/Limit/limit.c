@@ -51,7 +51,7 @@ struct limit {
     uint8_t (*sources)[SOURCE_BYTES];
 };
 
-/* ---- A scenario ------------------------------------------------------------------------------- */
+/* ---- A scenario ----------------------------------------------------------------------------- */
 
 static const struct limit *sorted_limit; /* what group_compare compares by */
 
@@ -92,7 +92,8 @@ static void seal(
     struct limit *limit, struct subscriber *subscriber, const struct shot *shot, size_t bytes,
     uint8_t *out)
 {
-    static const uint8_t header[HEADER_BYTES] = {0x90, 96, [12] = 0xbe, 0xde, 0, 2, 0x40, '7', 0x22};
+    static const uint8_t header[HEADER_BYTES] = {
+        0x90, 96, [12] = 0xbe, 0xde, 0, 2, 0x40, '7', 0x22};
     uint32_t seq = subscriber->seq++, ssrc = 0x1000 + shot->publisher;
     memcpy(out, header, sizeof header);
     rh_put16(out + 2, (uint16_t)seq);
@@ -220,7 +221,7 @@ static int scenario_main(const char *name, char **arguments)
     return 0;
 }
 
-/* ---- Single calls ----------------------------------------------------------------------------- */
+/* ---- Single calls --------------------------------------------------------------------------- */
 
 struct row {
     const char *name;

@@ -106,7 +106,7 @@ struct rh_load_slot {
     struct rh_load_frame_search search;
     uint64_t recovered, nacked, decrypted, unauthentic, padding_packets, keyframes;
     uint64_t rtx_highest_seq64;   /* 0: none yet */
-    uint32_t sender_report, pli_count; /* middle of its NTP time */
+    uint32_t sender_report;       /* middle of its NTP time */
     uint64_t sender_report_ns;    /* 0: none came */
     uint64_t reported_packets;    /* at the last receiver report */
     uint64_t picture_loss_ns;     /* of our last PLI */

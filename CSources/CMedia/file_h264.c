@@ -65,7 +65,7 @@ static void keep_sets(struct stream *stream)
     }
 }
 
-/* Puts the parameter sets before a keyframe that comes without, so that decoding can begin there. */
+/* Puts the parameter sets before a keyframe that comes without: decoding can begin there. */
 static void complete_keyframe(struct stream *stream)
 {
     if (!stream->has_idr || stream->has_sequence_set

@@ -95,6 +95,21 @@ static void draw_disc(uint32_t counter, const struct rh_pattern_planes *planes)
     }
 }
 
+/* A strip along the bottom that no earlier frame predicts: the texture at another place each time,
+ * coarse enough that a lower spatial layer shows it too. */
+static void draw_unrest(
+    const struct rh_pattern *pattern, uint32_t counter, const struct rh_pattern_planes *planes)
+{
+    uint32_t place = counter * 2654435761u, height = cell_side(planes->width, planes->height);
+    for (uint32_t y = 0; y < height; y++) {
+        uint8_t *row =
+            planes->planes[0] + (size_t)(planes->height - 1u - y) * planes->strides[0];
+        const uint8_t *from = pattern->tile[(y / 4 + (place >> 16)) % RH_PATTERN_TILE];
+        for (uint32_t x = 0; x < planes->width; x++)
+            row[x] = from[(x / 4 + (place >> 8)) % RH_PATTERN_TILE];
+    }
+}
+
 static void draw_counter(uint16_t counter, const struct rh_pattern_planes *planes)
 {
     uint32_t cells = cells_of(counter), cell = cell_side(planes->width, planes->height);
@@ -112,6 +127,7 @@ void rh_pattern_draw(
 {
     draw_background(pattern, counter, planes);
     draw_disc(counter, planes);
+    draw_unrest(pattern, counter, planes);
     draw_counter((uint16_t)counter, planes);
 }
 

@@ -1,8 +1,8 @@
 /* The moving test pattern. SPDX-License-Identifier: Apache-2.0
  *
- * A textured background that pans, a disc that circles, and along the top 20 cells, black or
- * white: 16 bits of a frame counter, the highest first, and 4 check bits. What a frame shows
- * depends on its counter and size alone. */
+ * A textured background that pans, a disc that circles, a strip along the bottom that is new in
+ * each frame, and along the top 20 cells, black or white: 16 bits of a frame counter, the highest
+ * first, and 4 check bits. What a frame shows depends on its counter and size alone. */
 #ifndef RH_MEDIA_PATTERN_H
 #define RH_MEDIA_PATTERN_H
 

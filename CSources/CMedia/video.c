@@ -74,7 +74,7 @@ static bool complete(struct rh_clip_encoder *encoder, struct rh_clip_error *erro
     return true;
 }
 
-/* What both codecs want of libvpx: one thread, constant bit rate, no look-ahead, nothing dropped. */
+/* What both codecs want of libvpx: one thread, constant rate, no look-ahead, nothing dropped. */
 static void configure(struct rh_clip_encoder *encoder, vpx_codec_iface_t *codec)
 {
     const struct rh_clip_video_options *o = &encoder->options;

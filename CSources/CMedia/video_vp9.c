@@ -21,7 +21,7 @@ static bool has_layers(const struct rh_clip_encoder *encoder)
     return encoder->options.spatial_layers > 1 || encoder->options.temporal_layers > 1;
 }
 
-/* Shares of the bit rate, in thousandths: each spatial layer has about three times the one below. */
+/* Shares of the bit rate in thousandths: each spatial layer has about three times the one below. */
 static uint32_t spatial_share(uint8_t layers, uint8_t layer)
 {
     static const uint16_t shares[RH_CLIP_SPATIAL_MAX][RH_CLIP_SPATIAL_MAX] = {

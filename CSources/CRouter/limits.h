@@ -84,6 +84,10 @@ enum {
     RH_RECEIVE_ROUNDS = 4,
     RH_DATAGRAMS_MAX = RH_RECEIVE_BATCH * RH_RECEIVE_ROUNDS,
 
+    /* Datagrams of one message read by UDP_GRO: 64 KiB of the shortest RTP packets would be more;
+     * the kernel puts together 64 at most. */
+    RH_SEGMENTS_READ_MAX = 128,
+
     /* Messages encrypted but not yet handed to the kernel: the arena stays within the second-level
      * cache. Sent in one sendmmsg (the kernel takes 1024 at most). */
     RH_SEND_QUEUE_MESSAGES = 512,

@@ -52,6 +52,8 @@ struct Assembly {
             threads: max(1, min(4, ProcessInfo.processInfo.activeProcessorCount)))
         var configuration = AccountConfiguration()
         configuration.tokenLifetime = settings.duration(.tokenLifetime)
+        configuration.addressBurst = settings.integer(.signInsPerAddress)
+        configuration.addressRate = Double(configuration.addressBurst) / 100
         let service = try await AccountService(
             store: store, passwords: workers, configuration: configuration)
         let credentials = await ServiceCredentials(key: serviceKey, role: .account)
@@ -191,6 +193,7 @@ struct Assembly {
         configuration.meeting.resumeWindow = settings.duration(.resumeWindow)
         configuration.meeting.emptyTimeout = settings.duration(.emptyMeetingTimeout)
         configuration.ticketLifetime = settings.duration(.ticketLifetime)
+        configuration.limits.socketsPerAddress = settings.integer(.socketsPerAddress)
         let origins = settings.list(.origin)
         if !origins.isEmpty { configuration.allowedOrigins = Set(origins) }
         return configuration

@@ -15,8 +15,28 @@ struct Roundhouse: AsyncParsableCommand {
             """,
         subcommands: [
             Up.self, GatewayRole.self, AccountRole.self, MeetingRole.self, RouterRole.self,
-            Config.self,
+            Config.self, Load.self,
         ])
+
+    /// As usual, but `load` has exit statuses of its own: scripts tell by them what happened.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            let isLoad = CommandLine.arguments.dropFirst().first == Load._commandName
+            if isLoad, exitCode(for: error) == .validationFailure {
+                let text = fullMessage(for: error) + "\n"
+                try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+                Foundation.exit(LoadStatus.usage)
+            }
+            exit(withError: error)
+        }
+    }
 }
 
 /// What all role commands do: read the settings, then run until a signal ends the process.

@@ -21,6 +21,8 @@ enum SettingKey: String, CaseIterable, Sendable {
     case accountURL = "account-url"
     case meetingURL = "meeting-url"
     case trustedProxy = "trusted-proxy"
+    case signInsPerAddress = "sign-ins-per-address"
+    case socketsPerAddress = "sockets-per-address"
     case serviceKey = "service-key"
     case ticketKey = "ticket-key"
     case resumeWindow = "resume-window"
@@ -60,7 +62,9 @@ enum SettingKey: String, CaseIterable, Sendable {
         case .host, .port, .data, .web, .logLevel, .workers, .mediaPort, .announce:
             serverDescription
         case .sendWindow, .paddingBytes, .segmentation, .receiveCoalescing: mediaDescription
-        case .tlsCert, .tlsKey, .selfSigned, .origin, .serviceKey, .ticketKey: securityDescription
+        case .tlsCert, .tlsKey, .selfSigned, .origin, .serviceKey, .ticketKey,
+            .signInsPerAddress, .socketsPerAddress:
+            securityDescription
         case .nodeID, .nodeURL, .accountURL, .meetingURL, .trustedProxy: fleetDescription
         case .resumeWindow, .emptyMeetingTimeout, .ticketLifetime, .tokenLifetime,
             .loadSyncInterval:
@@ -132,6 +136,15 @@ enum SettingKey: String, CaseIterable, Sendable {
             .init(
                 kind: .list, fallback: nil,
                 meaning: "web origins that may open a meeting socket; default: the server itself")
+        case .signInsPerAddress:
+            .init(
+                kind: .integer(1...1_000_000), fallback: "100",
+                meaning: "sign-ups and sign-ins of one client address at once; a hundredth of it "
+                    + "comes back each second")
+        case .socketsPerAddress:
+            .init(
+                kind: .integer(1...1_000_000), fallback: "200",
+                meaning: "meeting sockets of one client address at once")
         case .ticketKey:
             .init(
                 kind: .path, fallback: nil,

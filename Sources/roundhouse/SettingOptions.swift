@@ -48,6 +48,10 @@ struct SettingOptions: ParsableArguments {
     var meetingURL: [String] = []
     @Option(help: "IP address of a gateway that is believed about clients; repeat for several.")
     var trustedProxy: [String] = []
+    @Option(help: "Sign-ups and sign-ins of one client address at once.")
+    var signInsPerAddress: String?
+    @Option(help: "Meeting sockets of one client address at once.")
+    var socketsPerAddress: String?
     @Option(help: "PEM file with the key that the services share.")
     var serviceKey: String?
     @Option(help: "PEM file with the key that meeting services sign tickets with.")
@@ -81,6 +85,7 @@ struct SettingOptions: ParsableArguments {
             (.segmentation, segmentation), (.receiveCoalescing, receiveCoalescing),
             (.tlsCert, tlsCert), (.tlsKey, tlsKey), (.nodeID, nodeID),
             (.nodeURL, nodeURL), (.serviceKey, serviceKey), (.ticketKey, ticketKey),
+            (.signInsPerAddress, signInsPerAddress), (.socketsPerAddress, socketsPerAddress),
             (.resumeWindow, resumeWindow),
             (.emptyMeetingTimeout, emptyMeetingTimeout), (.ticketLifetime, ticketLifetime),
             (.tokenLifetime, tokenLifetime), (.loadSyncInterval, loadSyncInterval),

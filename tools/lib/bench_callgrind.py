@@ -13,6 +13,7 @@ import subprocess
 
 CORE = "CSources/CRouter/"
 CIPHER = CORE + "crypto/"
+PROFILE_ROWS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +26,15 @@ class Call:
     instructions: int
 
 
-def parse(text: str) -> list[Call]:
-    """The calls in a file of callgrind. Names may be abbreviated: "(3) name", later "(3)"."""
+@dataclasses.dataclass
+class Graph:
+    """What callgrind saw: the calls, and instructions by (file, function) without callees."""
+    calls: list[Call]
+    own: dict[tuple[str, str], int]
+
+
+def parse(text: str) -> Graph:
+    """Reads a file of callgrind. Names may be abbreviated: "(3) name", later "(3)"."""
     names: dict[tuple[str, str], str] = {}
 
     def full(kind: str, value: str) -> str:
@@ -38,6 +46,7 @@ def parse(text: str) -> list[Call]:
         return names[kind, found.group(1)]
 
     totals: dict[tuple[str, str, str, str], int] = collections.defaultdict(int)
+    own: dict[tuple[str, str], int] = collections.defaultdict(int)
     file = name = to_file = to_name = ""
     is_call = False
     for line in text.splitlines():
@@ -59,7 +68,9 @@ def parse(text: str) -> list[Call]:
         elif is_call:
             totals[file, name, to_file, to_name] += int(line.split()[1])
             is_call, to_file = False, file
-    return [Call(*key, instructions) for key, instructions in totals.items()]
+        elif re.match(r"[+*\-\d]\S* \d", line):
+            own[file, name] += int(line.split()[1])
+    return Graph([Call(*key, instructions) for key, instructions in totals.items()], own)
 
 
 def engine_cost(calls: list[Call]) -> dict[str, int]:
@@ -77,19 +88,30 @@ def engine_cost(calls: list[Call]) -> dict[str, int]:
             "receive": sum(c.instructions for c in into if c.to_name == "rh_receive")}
 
 
-def run(command: list[str], out: pathlib.Path) -> dict[str, int]:
-    """Runs a command under callgrind and reads what the engine spent."""
+def run(command: list[str], out: pathlib.Path) -> Graph:
+    """Runs a command under callgrind."""
     done = subprocess.run(
         ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "-q", *command],
         capture_output=True, text=True, timeout=300, check=False)
     if done.returncode != 0:
         raise SystemExit(f"callgrind of {command[0]}: {done.stderr.strip()}")
-    return engine_cost(parse(out.read_text()))
+    return parse(out.read_text())
 
 
-def instructions(short: dict[str, int], long: dict[str, int], packets: int) -> dict[str, float]:
+def instructions(short: Graph, long: Graph, packets: int) -> dict[str, float]:
     """Instructions a forwarded packet from two runs that differ by so many forwarded packets."""
-    each = {key: (long[key] - short[key]) / packets for key in long}
+    before, after = engine_cost(short.calls), engine_cost(long.calls)
+    each = {key: (after[key] - before[key]) / packets for key in after}
     return {"instructions_with_cipher": each["all"],
             "instructions_without_cipher": each["all"] - each["cipher"],
             "instructions_receive_share": each["receive"]}
+
+
+def profile(short: Graph, long: Graph, packets: int) -> list[dict]:
+    """The functions that cost most a forwarded packet, without what they call; the benchmark's
+    own are left out."""
+    each = {key: (count - short.own.get(key, 0)) / packets for key, count in long.own.items()
+            if "/Benchmarks/" not in key[0]}
+    top = sorted(each.items(), key=lambda item: -item[1])[:PROFILE_ROWS]
+    return [{"instructions": round(cost, 1), "function": name, "file": file.rsplit("/", 1)[-1]}
+            for (file, name), cost in top if cost >= 0.5]

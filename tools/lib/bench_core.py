@@ -169,7 +169,8 @@ def engine_case(program: pathlib.Path, name: str, words: list[str], about: str,
                     for times in (1, 3)]
         short, long = (bench_programs.run(program, command(times * packets))["forwarded"]
                        for times in (1, 3))
-        return bench_callgrind.instructions(runs[0], runs[1], long - short)
+        case.parameters["rows"] = bench_callgrind.profile(*runs, long - short)
+        return bench_callgrind.instructions(*runs, long - short)
 
     def sample(_: dict) -> Sample:
         if not counted:

@@ -133,7 +133,7 @@ def running(rooms: int, publishers: int):
         write_config(folder, address, port, rooms, publishers)
         with bench_machine.running(command(janus, folder), folder / "log") as process:
             await_port(process, address, port, folder / "log")
-            yield Server(process, f"ws://{address}:{port}", False)
+            yield Server(process, f"http://{address}:{port}", False)
 
 
 def await_port(process: subprocess.Popen, address: str, port: int, log: pathlib.Path) -> None:
@@ -166,7 +166,7 @@ def our_case(options: Options, plan: Meetings) -> Case:
         loaded = bench_router.run(options, plan, False, *bench_router.server_settings(None))
         figures = received_figures(loaded)
         shared["ours", plan.name] = figures["cpu_ns_per_packet"]
-        remark(case, loaded)
+        bench_router.remark(case, loaded.report)
         return figures
 
     case = Case(f"roundhouse-{plan.name}", f"our router, loopback; {plan.about}", sample,
@@ -181,20 +181,13 @@ def janus_case(options: Options, plan: Meetings) -> Case:
             words = bench_router.load_command(options, plan, server, Place())
             loaded = Load([*words, "--dialect", "janus"], server).run()
         figures = received_figures(loaded)
-        remark(case, loaded)
+        bench_router.remark(case, loaded.report)
         return figures | {
             "times_ours": figures["cpu_ns_per_packet"] / shared["ours", plan.name]}
 
     case = Case(f"janus-{plan.name}", f"Janus' videoroom, loopback; {plan.about}", sample,
                 {**dataclasses.asdict(plan), "version": version(program())})
     return case
-
-
-def remark(case: Case, loaded: Loaded) -> None:
-    """Says when the load tool does not stand behind its figures."""
-    if not loaded.report.get("valid", True):
-        reasons = ", ".join(loaded.report.get("invalid_reasons", []))
-        case.note(f"the load tool was itself the bottleneck: {reasons}")
 
 
 def cases(options: Options) -> list[Case]:

@@ -6,12 +6,11 @@ rss      resident memory of a whole server before, during and after meetings; a 
 """
 import time
 
-import bench_network
 import bench_programs
 import bench_router
 import bench_server
 from bench_result import Case, Options
-from bench_server import Load, Place, Server
+from bench_server import Load, Server
 from bench_stats import Sample
 
 EMPTY_SECONDS_MAX = 60
@@ -55,9 +54,9 @@ def rss_case(options: Options) -> Case:
     plan = bench_router.GALLERY
 
     def sample(_: dict) -> Sample:
-        place = Place(media=bench_network.ADDRESS if options.network == "private" else "127.0.0.1")
+        place = bench_server.place_of(options.network)
         settings = [*bench_router.server_settings(None), "--empty-meeting-timeout", "1"]
-        with bench_server.roundhouse(options.server, place, *settings) as server:
+        with bench_server.roundhouse(options, place, *settings) as server:
             command = bench_router.load_command(options, plan, server, place)
             start = server.read().resident_bytes
             loaded = Load(command, server).run()

@@ -6,8 +6,8 @@ nobody else's and all of it is gone when the run ends. In it:
     lo     as everywhere
     sink   an `ifb` device, which drops what it is given in its driver and so stands for a network
            card; segments of UDP_SEGMENT reach it whole. 10.100.0.0/16 lies behind it
-    media  another `ifb` device whose only use is its address: some programs offer no loopback
-           address to their clients. Packets to one's own address go through `lo`
+    media  another `ifb` device whose only use is its addresses: some programs offer no loopback
+           address to their clients. Packets to one's own addresses go through `lo`
 
 A second namespace can be joined for the load tool (`Clients`): two pairs of veth devices, one for
 signalling and one for media, so that media to the clients can be turned into the sink at any
@@ -58,7 +58,8 @@ def enter() -> bool:
         command("ip", "link", "add", name, "type", "ifb")
         command("ip", "link", "set", name, "up")
     command("tc", "qdisc", "replace", "dev", "sink", "root", "noqueue")
-    command("ip", "addr", "add", f"{ADDRESS}/32", "dev", "media")
+    for address in (ADDRESS, SIGNALLING, MEDIA):
+        command("ip", "addr", "add", f"{address}/32", "dev", "media")
     # Sent from an address that is not that of lo.
     command("ip", "route", "add", SINK_NETWORK, "dev", "sink", "src", ADDRESS)
     return True
@@ -83,12 +84,12 @@ class Clients:
                     "netns", str(self.holder.pid))
             command("ip", "link", "set", ours, "up")
             command(*self.words, "ip", "link", "set", theirs, "up")
-        command("ip", "addr", "add", f"{SIGNALLING}/30", "dev", "sig")
-        command("ip", "addr", "add", f"{MEDIA}/32", "dev", "med")
+        command("ip", "route", "add", SIGNALLING_CLIENT, "dev", "sig", "src", SIGNALLING)
         command(*self.words, "ip", "link", "set", "lo", "up")
-        command(*self.words, "ip", "addr", "add", f"{SIGNALLING_CLIENT}/30", "dev", "sigc")
-        command(*self.words, "ip", "addr", "add", f"{MEDIA_CLIENT}/32", "dev", "medc")
-        command(*self.words, "ip", "route", "add", MEDIA, "dev", "medc", "src", MEDIA_CLIENT)
+        for far, device, address in ((SIGNALLING, "sigc", SIGNALLING_CLIENT),
+                                     (MEDIA, "medc", MEDIA_CLIENT)):
+            command(*self.words, "ip", "addr", "add", f"{address}/32", "dev", device)
+            command(*self.words, "ip", "route", "add", far, "dev", device, "src", address)
         self.deliver()
         return self
 

@@ -6,6 +6,7 @@ the cases, so what disturbs the machine for a while disturbs all of them.
 import collections.abc
 import dataclasses
 import datetime
+import pathlib
 
 import bench_machine
 import bench_stats
@@ -19,11 +20,13 @@ class Options:
     seconds   length of one measurement
     network   "private": in a namespace with a dropping device; "loopback": neither
     server    the roundhouse executable
+    folder    of the whole run: a server's data, so that accounts are made only once
     """
     repetitions: int = 5
     seconds: float = 3.0
     network: str = "loopback"
     server: str = ""
+    folder: pathlib.Path = pathlib.Path()
     is_quick: bool = False
 
 

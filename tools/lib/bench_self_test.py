@@ -4,6 +4,7 @@ SPDX-License-Identifier: Apache-2.0
 A test is a function whose name begins with `test_`; it fails by an exception.
 """
 import copy
+import dataclasses
 import html.parser
 import json
 import os
@@ -205,21 +206,34 @@ calls=100 60
 """
 
 
+def graph(times: int) -> bench_callgrind.Graph:
+    """The graph of a run that did everything in the loop so often."""
+    found = bench_callgrind.parse(GRAPH)
+    return bench_callgrind.Graph(
+        [dataclasses.replace(call, instructions=call.instructions * times)
+         for call in found.calls], {key: cost * times for key, cost in found.own.items()})
+
+
 def test_callgrind_cost_is_split_into_engine_and_cipher() -> None:
-    equal(bench_callgrind.engine_cost(bench_callgrind.parse(GRAPH)),
+    equal(bench_callgrind.engine_cost(bench_callgrind.parse(GRAPH).calls),
           {"all": 10_000, "cipher": 7700, "receive": 1000})
 
 
 def test_callgrind_without_the_engine_is_an_error() -> None:
-    fails(SystemExit, bench_callgrind.engine_cost, bench_callgrind.parse("fn=(1) main\n1 5\n"))
+    fails(SystemExit, bench_callgrind.engine_cost,
+          bench_callgrind.parse("fn=(1) main\n1 5\n").calls)
 
 
 def test_instructions_a_packet_leave_out_what_happens_once() -> None:
-    found = bench_callgrind.instructions(
-        {"all": 1100, "cipher": 600, "receive": 150}, {"all": 3100, "cipher": 1600,
-                                                       "receive": 250}, 10)
-    equal(found, {"instructions_with_cipher": 200.0, "instructions_without_cipher": 100.0,
-                  "instructions_receive_share": 10.0})
+    once = bench_callgrind.instructions(graph(1), graph(3), 200)
+    equal(once, {"instructions_with_cipher": 100.0, "instructions_without_cipher": 23.0,
+                 "instructions_receive_share": 10.0})
+
+
+def test_profile_names_the_costliest_functions_of_the_engine() -> None:
+    found = bench_callgrind.profile(graph(1), graph(3), 200)
+    equal(found[0], {"instructions": 18.0, "function": "rh_forward", "file": "forward.c"})
+    equal([row["function"] for row in found], ["rh_forward", "rh_receive"])
 
 
 # ---- programs and results ----------------------------------------------------------------------

@@ -14,7 +14,9 @@ import tempfile
 import threading
 
 import bench_machine
+import bench_network
 import bench_stats
+from bench_result import Options
 from bench_stats import Sample, Usage
 
 BUCKETS = 20
@@ -52,21 +54,29 @@ class Place:
     client_words: tuple[str, ...] = ()
 
 
+def place_of(network: str, client_words: tuple[str, ...] = ()) -> Place:
+    """Where a server is reached. Always the same address, since accounts belong to a URL."""
+    if network == "private":
+        return Place(bench_network.SIGNALLING, bench_network.MEDIA, client_words)
+    return Place()
+
+
 @contextlib.contextmanager
-def roundhouse(program: str, place: Place, *settings: str):
-    """Runs `roundhouse up` with a fresh data folder."""
-    port = free_port(place.signalling)
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        command = [program, "up", "--host", place.signalling, "--port", str(port),
-                   "--data", str(folder / "data"), "--announce", place.media, *settings]
-        url = f"http://{place.signalling}:{port}"
-        with bench_machine.running(command, folder / "log") as process:
-            try:
-                bench_machine.await_url(f"{url}/readyz", process, SERVER_SECONDS)
-            except SystemExit as error:
-                raise SystemExit(f"{error}\n{(folder / 'log').read_text()[-2000:]}") from None
-            yield Server(process, url, True)
+def roundhouse(options: Options, place: Place, *settings: str):
+    """Runs `roundhouse up`. Its data and its port are the run's."""
+    note = options.folder / "port"
+    if not note.exists():
+        note.write_text(str(free_port(place.signalling)))
+    port, log = note.read_text(), options.folder / "server.log"
+    command = [options.server, "up", "--host", place.signalling, "--port", port,
+               "--data", str(options.folder / "data"), "--announce", place.media, *settings]
+    url = f"http://{place.signalling}:{port}"
+    with bench_machine.running(command, log) as process:
+        try:
+            bench_machine.await_url(f"{url}/readyz", process, SERVER_SECONDS)
+        except SystemExit as error:
+            raise SystemExit(f"{error}\n{log.read_text()[-2000:]}") from None
+        yield Server(process, url, True)
 
 
 def free_port(address: str) -> int:
@@ -77,8 +87,10 @@ def free_port(address: str) -> int:
 
 @dataclasses.dataclass
 class Loaded:
-    """What one run of the load tool gave: its report and the server at both edges."""
+    """What one run of the load tool gave: its report and the server when the first joined and at
+    both edges of the window."""
     report: dict
+    joining: Reading | None
     before: Reading
     after: Reading
 
@@ -122,7 +134,8 @@ class Load:
                 raise SystemExit(f"{' '.join(self.command)}: status {process.returncode}\n"
                                  + "\n".join(self.lines[-20:]))
             report = json.loads(path.read_text())
-        return Loaded(report, self.readings["measuring"], self.readings["done"])
+        return Loaded(report, self.readings.get("joining"), self.readings["measuring"],
+                      self.readings["done"])
 
     def see(self, line: str) -> None:
         """One line of the tool's progress."""
@@ -132,7 +145,7 @@ class Load:
             return
         if self.on_phase:
             self.on_phase(phase)
-        if phase in ("measuring", "done"):
+        if phase in ("joining", "measuring", "done"):
             self.readings[phase] = self.server.read()
 
 

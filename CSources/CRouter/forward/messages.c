@@ -191,36 +191,26 @@ static const struct item *item_at(const struct part *part, uint32_t place)
     return &part->items[part->order[place]];
 }
 
-/* True when the next item may join a message whose segments become as long as the longest. */
-static bool may_join(
-    const struct part *part, const struct item *first, const struct item *next, bool is_fixed,
-    uint16_t segment_bytes)
-{
-    if (next->size == segment_bytes)
-        return true;
-    if (!next->may_pad || (is_fixed && next->size > segment_bytes))
-        return false;
-    int32_t padding_max = part->forwarder->padding_bytes_max;
-    int32_t upper = padding_max >= CLASS_BYTES ? first->class * CLASS_BYTES : segment_bytes;
-    if (upper < segment_bytes)
-        upper = segment_bytes;
-    return next->size <= upper && upper - next->size <= padding_max;
-}
-
-/* The longest message that begins with order[begin]. */
+/* The longest message that begins with order[begin]: every item but the last is padded to the
+ * longest of them, within the limit. */
 static struct cut cut_message(const struct part *part, uint32_t begin)
 {
     const struct item *first = item_at(part, begin);
     struct cut cut = {.begin = begin, .end = begin + 1, .segment_bytes = first->size};
     uint32_t most = part->forwarder->segmentation_off ? 1 : RH_SEGMENTS_MAX;
-    bool is_fixed = !first->may_pad;
+    uint32_t shortest = first->size;
+    bool is_fixed = !first->may_pad; /* the segments cannot become longer */
     for (; cut.end < part->count && cut.end - begin < most; cut.end++) {
         const struct item *next = item_at(part, cut.end);
         uint32_t longest = next->size > cut.segment_bytes ? next->size : cut.segment_bytes;
-        bool is_too_long = (cut.end - begin + 1) * longest > RH_MESSAGE_BYTES_MAX;
-        if (is_too_long || !may_join(part, first, next, is_fixed, cut.segment_bytes)) {
-            if (!is_too_long && next->size < cut.segment_bytes)
-                cut.end++; /* the last one may be shorter */
+        if (next->size < shortest)
+            shortest = next->size;
+        if ((cut.end - begin + 1) * longest > RH_MESSAGE_BYTES_MAX)
+            break;
+        bool is_longer = next->size > cut.segment_bytes, is_shorter = next->size < longest;
+        if (longest - shortest > part->forwarder->padding_bytes_max || (is_fixed && is_longer)
+            || (is_shorter && !next->may_pad)) {
+            cut.end += is_shorter; /* the last one may be shorter */
             break;
         }
         cut.segment_bytes = (uint16_t)longest;

@@ -213,14 +213,51 @@ static void keep_for_owner(
         .peer = received->peer, .from = *from};
 }
 
+/* One datagram in a buffer, which is given back. */
 static void receive_one(
-    struct rh_worker *worker, struct rh_buffer *buffer, const struct rh_address *from)
+    struct rh_worker *worker, struct rh_buffer *buffer, uint32_t size,
+    const struct rh_address *from)
 {
+    buffer->size = (uint16_t)size;
+    buffer->arrival_us = rh_worker_now_us(worker);
     struct rh_received received = rh_receive(&worker->forwarder, buffer, from);
-    if (received.step == RH_RECEIVE_TELL)
+    bool has_room = worker->datagram_count < RH_DATAGRAMS_MAX;
+    if (received.step == RH_RECEIVE_TELL && has_room)
         keep_for_owner(worker, buffer, &received, from);
+    else if (received.step == RH_RECEIVE_TELL)
+        RH_COUNT(&worker->forwarder.media, drop_no_buffer, 1);
     else if (received.step == RH_RECEIVE_FORWARD)
         rh_worker_forward(worker, &received.job);
+    rh_buffers_release(&worker->forwarder.media.buffers, buffer);
+}
+
+/* Datagrams that the kernel put together: all but the first are copied to buffers of their own,
+ * before anything writes behind the first. Returns how many there are. */
+static uint32_t receive_message(
+    struct rh_worker *worker, const struct rh_udp_read *read, uint32_t message)
+{
+    struct rh_media *media = &worker->forwarder.media;
+    struct rh_buffer *parts[RH_SEGMENTS_READ_MAX];
+    uint16_t sizes[RH_SEGMENTS_READ_MAX];
+    uint32_t count = 0, read_count = 1;
+    uint32_t all = (read->sizes[message] + read->segment_bytes[message] - 1)
+        / read->segment_bytes[message];
+    for (; read_count < all && count < RH_SEGMENTS_READ_MAX; read_count++) {
+        struct rh_buffer *buffer = rh_media_take_buffer(media);
+        if (buffer == NULL)
+            break;
+        sizes[count] =
+            rh_udp_copy_part(&worker->udp, read, message, read_count, buffer->bytes);
+        parts[count++] = buffer;
+    }
+    RH_COUNT(media, drop_no_buffer, all - read_count);
+    const struct rh_address *from = &read->from[message];
+    receive_one(worker, worker->spare[message], read->segment_bytes[message], from);
+    for (uint32_t i = 0; i < count; i++)
+        receive_one(worker, parts[i], sizes[i], from);
+    RH_COUNT(media, coalesced_messages, 1);
+    RH_COUNT(media, coalesced_packets, all);
+    return all;
 }
 
 /* One receive call and all that follows from it. Returns false when nothing more waits. */
@@ -228,10 +265,12 @@ static bool receive_batch(struct rh_worker *worker)
 {
     struct rh_media *media = &worker->forwarder.media;
     uint8_t *places[RH_RECEIVE_BATCH];
-    uint16_t sizes[RH_RECEIVE_BATCH];
+    uint32_t sizes[RH_RECEIVE_BATCH];
+    uint16_t segment_bytes[RH_RECEIVE_BATCH];
     struct rh_address from[RH_RECEIVE_BATCH];
     struct rh_udp_read read = {
-        .places = places, .sizes = sizes, .from = from, .count = take_spares(worker)};
+        .places = places, .sizes = sizes, .segment_bytes = segment_bytes, .from = from,
+        .count = take_spares(worker)};
     if (read.count == 0) {
         RH_COUNT(media, drop_no_buffer, 1);
         return false;
@@ -239,18 +278,19 @@ static bool receive_batch(struct rh_worker *worker)
     for (uint32_t i = 0; i < read.count; i++)
         places[i] = worker->spare[i]->bytes;
     uint32_t received = rh_udp_receive(&worker->udp, &read);
+    uint32_t packets = 0;
+    for (uint32_t i = 0; i < received; i++) {
+        RH_COUNT(media, received_bytes, sizes[i]);
+        if (sizes[i] > segment_bytes[i]) {
+            packets += receive_message(worker, &read, i);
+        } else {
+            receive_one(worker, worker->spare[i], sizes[i], &from[i]);
+            packets++;
+        }
+    }
     RH_COUNT(media, receive_calls, 1);
     RH_COUNT(media, kernel_dropped, read.kernel_dropped);
-    RH_COUNT(media, received_packets, received);
-    uint64_t now_us = rh_worker_now_us(worker);
-    for (uint32_t i = 0; i < received; i++) {
-        struct rh_buffer *buffer = worker->spare[i];
-        buffer->size = sizes[i];
-        buffer->arrival_us = now_us;
-        RH_COUNT(media, received_bytes, sizes[i]);
-        receive_one(worker, buffer, &from[i]);
-        rh_buffers_release(&media->buffers, buffer);
-    }
+    RH_COUNT(media, received_packets, packets);
     worker->spare_count -= received;
     memmove(worker->spare, worker->spare + received, worker->spare_count * sizeof *worker->spare);
     return received == RH_RECEIVE_BATCH;
@@ -411,7 +451,8 @@ enum rh_result rh_worker_create(const struct rh_worker_config *config, struct rh
         .seed = clock_us() ^ (uint64_t)(uintptr_t)worker << 20};
     enum rh_result result = rh_forwarder_init(&worker->forwarder, &sizes);
     if (result == RH_OK) {
-        result = rh_udp_init(&worker->udp, &config->bind, config->socket_buffer_bytes);
+        result = rh_udp_init(
+            &worker->udp, &config->bind, config->socket_buffer_bytes, !config->coalescing_off);
         if (result == RH_OK && !init_loop(worker)) {
             rh_udp_deinit(&worker->udp);
             result = RH_SYSTEM;

@@ -17,8 +17,13 @@
 #define UDP_SEGMENT 103 /* linux/udp.h; C libraries before 2.31 lack it */
 #endif
 
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
 enum {
-    CONTROL_BYTES = CMSG_SPACE(sizeof(uint32_t)),
+    CONTROL_BYTES = CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(int)),
+    OVERFLOW_BYTES = 65536, /* the rest of the largest message that UDP_GRO makes */
     SEGMENT_CONTROL_BYTES = CMSG_SPACE(sizeof(uint16_t)),
     REFUSALS_MAX = 16, /* one address may have a small MTU; so many in a row mean the kernel */
 };
@@ -31,7 +36,8 @@ union socket_address {
 
 struct rh_udp_batches {
     struct mmsghdr in[RH_RECEIVE_BATCH];
-    struct iovec in_vectors[RH_RECEIVE_BATCH];
+    struct iovec in_vectors[RH_RECEIVE_BATCH][2]; /* a packet buffer, and the rest */
+    uint8_t *overflow;                            /* OVERFLOW_BYTES for each message */
     union socket_address in_names[RH_RECEIVE_BATCH];
     alignas(struct cmsghdr) uint8_t control[RH_RECEIVE_BATCH][CONTROL_BYTES];
     struct mmsghdr out[RH_SEND_QUEUE_MESSAGES];
@@ -110,16 +116,24 @@ static enum rh_result bind_socket(struct rh_udp *udp, const struct rh_address *b
     return RH_OK;
 }
 
-static struct rh_udp_batches *init_batches(void)
+static struct rh_udp_batches *init_batches(bool coalesces)
 {
     struct rh_udp_batches *batches = calloc(1, sizeof *batches);
     if (batches == NULL)
         return NULL;
+    batches->overflow = coalesces ? malloc((size_t)RH_RECEIVE_BATCH * OVERFLOW_BYTES) : NULL;
+    if (coalesces && batches->overflow == NULL) {
+        free(batches);
+        return NULL;
+    }
     for (uint32_t i = 0; i < RH_RECEIVE_BATCH; i++) {
-        batches->in_vectors[i].iov_len = RH_PACKET_BYTES_MAX;
+        batches->in_vectors[i][0].iov_len = RH_PACKET_BYTES_MAX;
+        if (coalesces)
+            batches->in_vectors[i][1] = (struct iovec){
+                batches->overflow + (size_t)i * OVERFLOW_BYTES, OVERFLOW_BYTES};
         batches->in[i].msg_hdr = (struct msghdr){
-            .msg_name = &batches->in_names[i], .msg_iov = &batches->in_vectors[i],
-            .msg_iovlen = 1, .msg_control = batches->control[i]};
+            .msg_name = &batches->in_names[i], .msg_iov = batches->in_vectors[i],
+            .msg_iovlen = coalesces ? 2 : 1, .msg_control = batches->control[i]};
     }
     for (uint32_t i = 0; i < RH_SEND_QUEUE_MESSAGES; i++) {
         batches->out[i].msg_hdr = (struct msghdr){
@@ -133,14 +147,17 @@ static struct rh_udp_batches *init_batches(void)
 }
 
 enum rh_result rh_udp_init(
-    struct rh_udp *udp, const struct rh_address *bind_to, uint32_t buffer_bytes)
+    struct rh_udp *udp, const struct rh_address *bind_to, uint32_t buffer_bytes, bool coalesces)
 {
     *udp = (struct rh_udp){.fd = -1, .is_v6 = bind_to->family == 6};
     if (bind_to->family != 4 && bind_to->family != 6)
         return RH_MALFORMED;
     int family = udp->is_v6 ? AF_INET6 : AF_INET;
     udp->fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    udp->batches = init_batches();
+    int on = 1;
+    udp->coalesces = coalesces && udp->fd >= 0
+        && setsockopt(udp->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on) == 0;
+    udp->batches = init_batches(udp->coalesces);
     if (udp->fd < 0 || udp->batches == NULL || bind_socket(udp, bind_to) != RH_OK) {
         int error = errno;
         rh_udp_deinit(udp);
@@ -156,21 +173,29 @@ void rh_udp_deinit(struct rh_udp *udp)
 {
     if (udp->fd >= 0)
         close(udp->fd);
+    if (udp->batches != NULL)
+        free(udp->batches->overflow);
     free(udp->batches);
     *udp = (struct rh_udp){.fd = -1};
 }
 
-/* Reads the counter of dropped datagrams that the kernel puts beside each datagram. */
-static void read_control(struct rh_udp *udp, struct msghdr *message, struct rh_udp_read *read)
+/* What the kernel puts beside each message: how many datagrams it dropped so far, and the size of
+ * the datagrams that it put together. */
+static void read_control(
+    struct rh_udp *udp, struct msghdr *message, struct rh_udp_read *read, uint16_t *segment_bytes)
 {
     for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control != NULL;
          control = CMSG_NXTHDR(message, control)) {
-        if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SO_RXQ_OVFL)
-            continue;
-        uint32_t total;
-        memcpy(&total, CMSG_DATA(control), sizeof total);
-        read->kernel_dropped += total - udp->kernel_dropped_last;
-        udp->kernel_dropped_last = total;
+        if (control->cmsg_level == SOL_SOCKET && control->cmsg_type == SO_RXQ_OVFL) {
+            uint32_t total;
+            memcpy(&total, CMSG_DATA(control), sizeof total);
+            read->kernel_dropped += total - udp->kernel_dropped_last;
+            udp->kernel_dropped_last = total;
+        } else if (control->cmsg_level == IPPROTO_UDP && control->cmsg_type == UDP_GRO) {
+            int bytes;
+            memcpy(&bytes, CMSG_DATA(control), sizeof bytes);
+            *segment_bytes = (uint16_t)(bytes > 0 && bytes <= UINT16_MAX ? bytes : 0);
+        }
     }
 }
 
@@ -180,7 +205,7 @@ uint32_t rh_udp_receive(struct rh_udp *udp, struct rh_udp_read *read)
     struct rh_udp_batches *batches = udp->batches;
     read->kernel_dropped = 0;
     for (uint32_t i = 0; i < read->count; i++) {
-        batches->in_vectors[i].iov_base = read->places[i];
+        batches->in_vectors[i][0].iov_base = read->places[i];
         batches->in[i].msg_hdr.msg_namelen = sizeof batches->in_names[i];
         batches->in[i].msg_hdr.msg_controllen = CONTROL_BYTES;
     }
@@ -192,12 +217,38 @@ uint32_t rh_udp_receive(struct rh_udp *udp, struct rh_udp_read *read)
         return 0; /* nothing waits; an ICMP error for a peer that left is read off by this too */
     for (int i = 0; i < received; i++) {
         struct msghdr *message = &batches->in[i].msg_hdr;
+        uint32_t size = batches->in[i].msg_len;
+        uint16_t segment_bytes = 0;
+        read_control(udp, message, read, &segment_bytes);
+        if (segment_bytes == 0 || segment_bytes > size)
+            segment_bytes = (uint16_t)(size < UINT16_MAX ? size : UINT16_MAX);
         read->from[i] = from_socket_address(&batches->in_names[i]);
-        bool usable = read->from[i].family != 0 && !(message->msg_flags & MSG_TRUNC);
-        read->sizes[i] = usable ? (uint16_t)batches->in[i].msg_len : 0;
-        read_control(udp, message, read);
+        bool usable = read->from[i].family != 0 && !(message->msg_flags & MSG_TRUNC)
+            && segment_bytes <= RH_PACKET_BYTES_MAX;
+        read->sizes[i] = usable ? size : 0;
+        read->segment_bytes[i] = usable ? segment_bytes : 0;
     }
     return (uint32_t)received;
+}
+
+uint16_t rh_udp_copy_part(
+    const struct rh_udp *udp, const struct rh_udp_read *read, uint32_t message, uint32_t part,
+    uint8_t out[RH_PACKET_BYTES_MAX])
+{
+    uint32_t from = part * read->segment_bytes[message];
+    if (from >= read->sizes[message])
+        return 0;
+    uint32_t left = read->sizes[message] - from;
+    uint32_t size = left < read->segment_bytes[message] ? left : read->segment_bytes[message];
+    const uint8_t *rest = udp->batches->in_vectors[message][1].iov_base;
+    uint32_t copied = 0;
+    if (from < RH_PACKET_BYTES_MAX) {
+        copied = RH_PACKET_BYTES_MAX - from < size ? RH_PACKET_BYTES_MAX - from : size;
+        memcpy(out, read->places[message] + from, copied);
+    }
+    if (copied < size)
+        memcpy(out + copied, rest + from + copied - RH_PACKET_BYTES_MAX, size - copied);
+    return (uint16_t)size;
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */

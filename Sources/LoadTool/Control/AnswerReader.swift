@@ -1,7 +1,7 @@
 // Reads a node's answer as its client. SPDX-License-Identifier: Apache-2.0
 
 package import MediaPlane
-package import Signaling
+import Signaling
 
 /// What a participant needs of an answer.
 package struct AnswerPlan: Sendable {

@@ -11,17 +11,14 @@ package enum SlotAction: Equatable, Sendable {
     case rest(ssrc: UInt32)
 }
 
-/// The subscriptions of one participant. The node chooses the slots: the first free ones in the
-/// order of the subscriptions. The choice is foreseen, since packets may come before SLOTS says
-/// it, and corrected when SLOTS says otherwise.
+/// The subscriptions of one participant. Which slot carries a feed is the node's choice and known
+/// by SLOTS only, often after the first packets.
 package struct FeedSlots: Sendable {
     private struct Slot {
         var mid: String
         var ssrc: UInt32
         /// By the newest SLOTS.
         var carried: FeedName?
-        /// Marked for this feed.
-        var foreseen: FeedName?
     }
 
     private var chooser: FeedChooser
@@ -47,13 +44,13 @@ package struct FeedSlots: Sendable {
     }
 
     /// The subscriptions that are missing, to be sent now.
-    package mutating func fill(now: UInt64) -> FeedChange {
+    package mutating func fill() -> FeedChange {
         slots.isEmpty ? FeedChange() : chooser.fill()
     }
 
     package mutating func turn() -> FeedChange { slots.isEmpty ? FeedChange() : chooser.turn() }
 
-    /// A change goes out now.
+    /// A change goes out now (monotonic nanoseconds).
     package mutating func expect(_ change: FeedChange, now: UInt64) -> [SlotAction] {
         var actions: [SlotAction] = []
         let gone = Set(change.unsubscribe)
@@ -61,16 +58,9 @@ package struct FeedSlots: Sendable {
         for index in slots.indices {
             guard let carried = slots[index].carried, gone.contains(carried) else { continue }
             slots[index].carried = nil
-            slots[index].foreseen = nil
             actions.append(.rest(ssrc: slots[index].ssrc))
         }
-        for feed in change.subscribe {
-            pending[feed] = now
-            guard let index = slots.firstIndex(where: { $0.carried == nil && $0.foreseen == nil })
-            else { continue }
-            slots[index].foreseen = feed
-            actions.append(.mark(ssrc: slots[index].ssrc, feed, since: now))
-        }
+        for feed in change.subscribe { pending[feed] = now }
         return actions
     }
 
@@ -86,21 +76,8 @@ package struct FeedSlots: Sendable {
             }
             slots[index].carried = feed
             guard let feed, let since = pending.removeValue(forKey: feed) else { continue }
-            if slots[index].foreseen != feed {
-                actions.append(.mark(ssrc: slots[index].ssrc, feed, since: since))
-                actions += unforesee(feed, except: index)
-            }
-            slots[index].foreseen = feed
+            actions.append(.mark(ssrc: slots[index].ssrc, feed, since: since))
         }
         return actions
-    }
-
-    /// A feed went elsewhere than foreseen: the slot that was marked for it is not waited for.
-    private mutating func unforesee(_ feed: FeedName, except index: Int) -> [SlotAction] {
-        guard let wrong = slots.indices.first(where: {
-            $0 != index && slots[$0].foreseen == feed
-        }) else { return [] }
-        slots[wrong].foreseen = nil
-        return slots[wrong].carried == nil ? [.rest(ssrc: slots[wrong].ssrc)] : []
     }
 }

@@ -1,6 +1,6 @@
 // The REST calls of a participant. SPDX-License-Identifier: Apache-2.0
 
-import AsyncHTTPClient
+package import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1

@@ -13,6 +13,8 @@ package struct SocketOptions: Sendable {
     /// Source addresses are spread over 127.0.0.0/8: servers limit the sockets of one address.
     package var spreadsLoopback = true
     package var timeout = TimeAmount.seconds(20)
+    /// Name of what is spoken (RFC 6455 section 1.9).
+    package var subprotocol = "roundhouse.v1"
 
     package init() {}
 }
@@ -32,7 +34,7 @@ package struct SocketEvents: Sendable {
     }
 }
 
-/// One open socket (RFC 6455) that speaks `roundhouse.v1`.
+/// One open socket (RFC 6455) of a subprotocol.
 package struct MeetingSocket: Sendable {
     static let messageBytesMax = 8 << 20
 
@@ -59,8 +61,8 @@ package struct MeetingSocket: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     try prepare(
                         channel, Upgrade(
-                            target: target, path: path, tls: options.tls, events: events,
-                            done: upgraded))
+                            target: target, path: path, tls: options.tls,
+                            subprotocol: options.subprotocol, events: events, done: upgraded))
                 }
             }
         if options.spreadsLoopback, let source = try source(for: target.host, index) {
@@ -90,6 +92,7 @@ package struct MeetingSocket: Sendable {
         var target: LoadURL
         var path: String
         var tls: NIOSSLContext?
+        var subprotocol: String
         var events: SocketEvents
         var done: EventLoopPromise<any Channel>
     }
@@ -103,14 +106,15 @@ package struct MeetingSocket: Sendable {
                     context: tls, serverHostname: isName ? upgrade.target.host : nil))
         }
         let done = upgrade.done
-        let request = RequestHandler(upgrade.target.authority, upgrade.path, done)
+        let subprotocol = upgrade.subprotocol
+        let request = RequestHandler(upgrade.target.authority, upgrade.path, subprotocol, done)
         let upgrader = NIOWebSocketClientUpgrader(
             maxFrameSize: messageBytesMax,
             upgradePipelineHandler: { channel, response in
                 channel.eventLoop.makeCompletedFuture {
                     guard response.headers.first(name: "Sec-WebSocket-Protocol")
-                        == "roundhouse.v1"
-                    else { throw LoadFailure("the server does not speak roundhouse.v1") }
+                        == subprotocol
+                    else { throw LoadFailure("the server does not speak \(subprotocol)") }
                     let sync = channel.pipeline.syncOperations
                     try sync.addHandler(
                         NIOWebSocketFrameAggregator(
@@ -160,18 +164,23 @@ private final class RequestHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private let authority: String
     private let path: String
+    private let subprotocol: String
     private let done: EventLoopPromise<any Channel>
 
-    init(_ authority: String, _ path: String, _ done: EventLoopPromise<any Channel>) {
+    init(
+        _ authority: String, _ path: String, _ subprotocol: String,
+        _ done: EventLoopPromise<any Channel>
+    ) {
         self.authority = authority
         self.path = path
+        self.subprotocol = subprotocol
         self.done = done
     }
 
     func channelActive(context: ChannelHandlerContext) {
         var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: path)
         head.headers.add(name: "Host", value: authority)
-        head.headers.add(name: "Sec-WebSocket-Protocol", value: "roundhouse.v1")
+        head.headers.add(name: "Sec-WebSocket-Protocol", value: subprotocol)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     }

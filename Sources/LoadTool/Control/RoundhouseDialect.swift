@@ -1,7 +1,7 @@
 // Roundhouse's own protocol: accounts, meetings, WebSocket. SPDX-License-Identifier: Apache-2.0
 
 import NIOCore
-import NIOSSL
+package import NIOSSL
 import Synchronization
 
 /// Where the participants of one meeting learn its id.

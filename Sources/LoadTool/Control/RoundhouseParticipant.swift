@@ -1,7 +1,7 @@
 // One participant of a Roundhouse meeting. SPDX-License-Identifier: Apache-2.0
 
 import MediaPlane
-package import NIOCore
+import NIOCore
 import Signaling
 
 /// Joins, offers, connects, publishes, subscribes. Lives on one event loop.
@@ -19,6 +19,8 @@ actor RoundhouseParticipant: SyntheticParticipant {
     private static let connectTimeout = Duration.seconds(20)
     /// News that come together are answered together.
     private static let gather = TimeAmount.milliseconds(20)
+    /// SLOTS comes sooner.
+    private static let watchNs: UInt64 = 500_000_000
     private static let skipped: Set<String> = [
         "JOIN", "SPEAKERS", "QUALITY", "CHAT", "HAND", "REACTION", "MUTE", "LOCK",
     ]
@@ -286,15 +288,21 @@ actor RoundhouseParticipant: SyntheticParticipant {
                 apply(feeds.update(slots))
             }
         }
-        let change = feeds.fill(now: monotonicNs())
+        let change = feeds.fill()
         guard !change.subscribe.isEmpty else { return }
-        apply(feeds.expect(change, now: monotonicNs()))
+        expect(change)
         send(.subscribe(change.subscribe.map(request)))
     }
 
     private func request(_ feed: FeedName) -> FeedRequest {
         FeedRequest(
             accountID: feed.account, bitrate: context.options.feedBitrate, source: feed.source)
+    }
+
+    /// A change of subscriptions goes out.
+    private func expect(_ change: FeedChange) {
+        endpoint?.watch(Self.watchNs)
+        apply(feeds.expect(change, now: monotonicNs()))
     }
 
     private func apply(_ actions: [SlotAction]) {
@@ -319,7 +327,7 @@ actor RoundhouseParticipant: SyntheticParticipant {
         guard endpoint != nil, socket != nil else { return }
         let change = feeds.turn()
         guard !change.isEmpty else { return }
-        apply(feeds.expect(change, now: monotonicNs()))
+        expect(change)
         let (old, new) = (change.unsubscribe.map(request), change.subscribe.map(request))
         if change.isSplit {
             send(.unsubscribe(old))

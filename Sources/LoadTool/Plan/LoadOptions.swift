@@ -88,19 +88,36 @@ public enum MediaChoice: Sendable, Equatable {
     /// IVF files (VP8, VP9) and Ogg Opus files.
     case files([String])
 
-    public var videoCodec: String {
-        switch self {
-        case .synthetic, .vp8: "VP8"
-        case .vp9: "VP9"
-        case .files: "file"
+    /// Reads `gallery`, `synthetic`, `stage`, `vp8`, `vp9` or `file:PATH[,PATH]`.
+    public init(_ text: String) throws {
+        switch text {
+        case "gallery", "synthetic": self = .synthetic(.gallery)
+        case "stage": self = .synthetic(.stage)
+        case "vp8": self = .vp8
+        case "vp9": self = .vp9
+        default:
+            guard text.hasPrefix("file:"), text.utf8.count > 5 else {
+                throw LoadOptionsError(
+                    "--media must be gallery, stage, synthetic, vp8, vp9 or file:PATH[,PATH], "
+                        + "not '\(text)'")
+            }
+            self = .files(text.dropFirst(5).split(separator: ",").map(String.init))
         }
     }
+}
+
+/// Which system's protocol participants speak.
+public enum DialectChoice: String, Sendable, CaseIterable {
+    case roundhouse
+    /// The videoroom of a Janus server, as a peer for comparisons.
+    case janus
 }
 
 /// Everything that a run is told. Defaults are those of the command.
 public struct LoadOptions: Sendable {
     /// Base URL of the system: http or https.
     public var url = "http://127.0.0.1:8080"
+    public var dialect = DialectChoice.roundhouse
     public var meetings = 1
     /// Of each meeting.
     public var participants = 4

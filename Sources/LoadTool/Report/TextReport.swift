@@ -17,6 +17,15 @@ package struct TextReport {
     package init(_ report: LoadReport) { self.report = report }
 
     package var text: String {
+        let rows = rows
+        let width = rows.map(\.0.count).max() ?? 0
+        return rows.map { name, value in
+            name + String(repeating: " ", count: width - name.count + 2) + value
+        }.joined(separator: "\n") + "\n"
+    }
+
+    /// Name and value of each line.
+    var rows: [(String, String)] {
         var rows: [(String, String)] = [("scenario", scenario), ("joins", joins)]
         if report.feeds.wanted > 0 { rows.append(("subscriptions", feeds)) }
         if report.first_packet_ms.count > 0 { rows.append(("after subscribing", firsts)) }
@@ -33,10 +42,7 @@ package struct TextReport {
             rows.append(("trouble", "\(count)× \(reason)"))
         }
         rows.append(("verdict", verdict))
-        let width = rows.map(\.0.count).max() ?? 0
-        return rows.map { name, value in
-            name + String(repeating: " ", count: width - name.count + 2) + value
-        }.joined(separator: "\n") + "\n"
+        return rows
     }
 
     private var scenario: String {

@@ -102,8 +102,7 @@ public struct LoadRun: Sendable {
         let context = LoadContext(
             options: options, loops: loops, certificate: try DtlsCertificate(days: 7),
             group: group, media: media, losses: LossLog())
-        let dialect = RoundhouseDialect(
-            context, api: HttpApi(url: options.url, client: client), tls: try socketTLS())
+        let dialect = try makeDialect(context, client)
         let course = LoadCourse(context, dialect, console: console, stop: stop)
         let outcome: Result<RunRecord, any Error>
         do {
@@ -114,6 +113,17 @@ public struct LoadRun: Sendable {
         }
         await dialect.finish()
         return ReportBuilder(options, try outcome.get()).build()
+    }
+
+    private func makeDialect(
+        _ context: LoadContext, _ client: HTTPClient
+    ) throws -> any MeetingDialect {
+        switch options.dialect {
+        case .janus: try JanusDialect(context)
+        case .roundhouse:
+            RoundhouseDialect(
+                context, api: HttpApi(url: options.url, client: client), tls: try socketTLS())
+        }
     }
 
     private func socketTLS() throws -> NIOSSLContext? {

@@ -45,7 +45,7 @@ package struct Histogram: Sendable, Equatable {
 
 /// Sums of what the loops counted since they started.
 package struct PacketCounts: Sendable, Equatable {
-    package var nowNs: UInt64 = 0, cpuNs: UInt64 = 0, busiestThreadCpuNs: UInt64 = 0
+    package var nowNs: UInt64 = 0
     package var tickLagMaxNs: UInt64 = 0, receiveLagMaxNs: UInt64 = 0
     package var refusedCommands: UInt64 = 0, kernelDrops: UInt64 = 0
     package var sendErrors: UInt64 = 0, sendWouldBlock: UInt64 = 0
@@ -68,7 +68,6 @@ package struct PacketCounts: Sendable, Equatable {
 
     mutating func add(_ report: rh_load_loop_report) {
         nowNs = max(nowNs, report.now_ns)
-        cpuNs += report.cpu_ns
         threadCpuNs.append(report.cpu_ns)
         tickLagMaxNs = max(tickLagMaxNs, report.tick_lag_max_ns)
         receiveLagMaxNs = max(receiveLagMaxNs, report.receive_lag_max_ns)
@@ -82,6 +81,8 @@ package struct PacketCounts: Sendable, Equatable {
         receivedBytes += report.received_bytes
         sentPackets += report.sent_packets
         sentBytes += report.sent_bytes
+        add(report.audio)
+        add(report.video)
         addFaults(report)
         endpoints += Int(report.endpoints)
         streams += Int(report.streams)
@@ -102,11 +103,14 @@ package struct PacketCounts: Sendable, Equatable {
         nacksSent += report.nacks_sent
         plisSent += report.plis_sent
         resentPackets += report.resent_packets
-        slotPackets += report.slot_packets
-        lost += report.lost
-        recovered += report.recovered
-        reordered += report.reordered
-        duplicates += report.duplicates
         decrypted += report.decrypted
+    }
+
+    private mutating func add(_ totals: rh_load_media_totals) {
+        slotPackets += totals.packets
+        lost += totals.lost
+        recovered += totals.recovered
+        reordered += totals.reordered
+        duplicates += totals.duplicates
     }
 }

@@ -84,7 +84,8 @@ package actor MediaTransport {
     ) async throws -> MediaEndpoint {
         let eventLoop = eventLoop
         let made = try loops.makeEndpoint(options) { [weak self] datagram in
-            eventLoop.execute { self?.assumeIsolated { $0.receive(datagram) } }
+            guard let self else { return }
+            eventLoop.execute { self.assumeIsolated { $0.receive(datagram) } }
         }
         socket = made
         try made.setRemote(remote.address)

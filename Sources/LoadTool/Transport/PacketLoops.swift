@@ -1,7 +1,8 @@
 // The packet loops: threads that send, receive and count. SPDX-License-Identifier: Apache-2.0
 
 import CLoad
-import MediaPlane
+import Glibc
+package import MediaPlane
 import Synchronization
 
 /// A STUN or DTLS datagram that came up from a loop.
@@ -117,7 +118,7 @@ package final class PacketLoops: @unchecked Sendable {
             config.decrypt_interval = UInt32(interval)
         }
         config.nack_on = true
-        config.transport_feedback_on = options.extensions.transportSequence != 0
+        config.picture_loss_on = true
         let loop = loops[Int(user % UInt64(loops.count))]
         var id: rh_load_endpoint_id = 0
         var local = rh_address()
@@ -227,7 +228,8 @@ package struct MediaEndpoint: @unchecked Sendable {
             "expect streams", rh_load_slots_expect(loop, id, configs, UInt32(configs.count)))
     }
 
-    /// Measures the time to the first packet and frame of a subscription.
+    /// Measures the time to the first packet and frame of a subscription, also when they have
+    /// come already while the endpoint watched.
     ///
     /// - Parameters:
     ///   - source: as in the publisher's `StreamPlan`; 0: any.
@@ -238,6 +240,11 @@ package struct MediaEndpoint: @unchecked Sendable {
         mark.source_id = source
         mark.since_ns = since
         _ = rh_load_slot_mark(loop, id, &mark)
+    }
+
+    /// Opens every packet for a while: a subscription goes out whose slot is not known yet.
+    package func watch(_ nanoseconds: UInt64) {
+        _ = rh_load_endpoint_watch(loop, id, nanoseconds)
     }
 
     package func rest(ssrc: UInt32) { _ = rh_load_slot_rest(loop, id, ssrc) }

@@ -1,7 +1,7 @@
 // What an endpoint sends and receives, as plain values. SPDX-License-Identifier: Apache-2.0
 
 import CLoad
-package import Signaling
+import Signaling
 
 /// What a stream sends.
 package enum StreamMedia: Sendable {

@@ -16,6 +16,8 @@ final class PlacementBook: Sendable {
     private struct WorkerRecord {
         var busy = 0.0
         var busyUs: UInt64 = 0
+        /// Participants now.
+        var peers = 0
         /// Came since the last measurement, and in the interval before it.
         var fresh = 0
         var recent = 0
@@ -65,8 +67,10 @@ final class PlacementBook: Sendable {
     }
 
     func leave(_ meeting: String, worker: Int) {
-        guard !meeting.isEmpty else { return }
         state.withLock { state in
+            state.workers[worker].peers -= 1
+            state.workers[worker].fresh = max(0, state.workers[worker].fresh - 1)
+            guard !meeting.isEmpty else { return }
             let left = (state.meetings[meeting]?[worker] ?? 0) - 1
             state.meetings[meeting]?[worker] = left > 0 ? left : nil
             if state.meetings[meeting]?.isEmpty ?? false { state.meetings[meeting] = nil }
@@ -79,6 +83,7 @@ final class PlacementBook: Sendable {
     }
 
     private func enter(_ meeting: String, _ worker: Int, _ state: inout State) {
+        state.workers[worker].peers += 1
         state.workers[worker].fresh += 1
         if !meeting.isEmpty { state.meetings[meeting, default: [:]][worker, default: 0] += 1 }
     }
@@ -88,7 +93,7 @@ final class PlacementBook: Sendable {
     ) -> [WorkerLoad] {
         measure(&state, counters, nowUs: nowUs)
         let busy = state.workers.reduce(0) { $0 + $1.busy }
-        let peers = counters.reduce(0) { $0 + Int(clamping: $1.peers) }
+        let peers = state.workers.reduce(0) { $0 + $1.peers }
         let cost = peers > 0 ? max(Self.leastCost, busy / Double(peers)) : Self.leastCost
         return zip(counters, state.workers).map { counters, record in
             // Those that came during the last interval show in part; they count in full, which
@@ -97,7 +102,7 @@ final class PlacementBook: Sendable {
             var load = limits
             load.index = counters.worker
             load.busy = min(1, record.busy + Double(coming) * cost)
-            load.peers = max(Int(clamping: counters.peers), record.fresh)
+            load.peers = record.peers
             load.tracks = Int(clamping: counters.tracks) + record.fresh
                 * Placement.tracksPerParticipant
             load.slots = Int(clamping: counters.slots) + record.fresh

@@ -16,12 +16,15 @@ extension Worker {
     /// publisher's worker asks for lost packets, and what the ring between lost nobody resends.
     static let patienceUs: UInt64 = 30_000
 
+    /// A mirror waits so long for its first slot.
+    private static let newMirrorUs: UInt64 = 5_000_000
+
     // MARK: - At the subscriber's worker
 
     /// True when a mirror of the track is there; makes it otherwise.
     func ensureMirror(of track: TrackID) async -> Bool {
         if let mirror = mirrors[track] {
-            tracks[mirror]?.lingerUntilUs = nowUs + shared.mirrorLingerUs
+            tracks[mirror]?.lingerUntilUs = nowUs + Self.newMirrorUs
             return true
         }
         if let making = mirrorsInMaking[track] { return await making.value }
@@ -40,7 +43,7 @@ extension Worker {
         var handle: rh_track_id = 0
         guard rh_mirror_create(core, &config, &handle) == RH_OK else { return false }
         var mirror = Track(origin: track, peer: nil, publication: outline.publication)
-        mirror.lingerUntilUs = nowUs + shared.mirrorLingerUs
+        mirror.lingerUntilUs = nowUs + Self.newMirrorUs
         (mirror.isMuted, mirror.muteVersion) = (outline.isMuted, outline.muteVersion)
         tracks[handle] = mirror
         mirrors[track] = handle

@@ -1,0 +1,58 @@
+// Requests over Janus' WebSocket and their answers. SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import NIOCore
+
+/// Requests by transaction. Lives on its participant's event loop.
+struct JanusCalls {
+    private var waiting: [String: CheckedContinuation<JanusReply, any Error>] = [:]
+    private var last: UInt64 = 0
+
+    /// A transaction for the next request.
+    mutating func next() -> String {
+        last += 1
+        return String(last)
+    }
+
+    mutating func wait(
+        _ transaction: String, _ continuation: CheckedContinuation<JanusReply, any Error>
+    ) {
+        waiting[transaction] = continuation
+    }
+
+    /// Hands an answer to whoever asked. False when nobody did, or when it only says that the
+    /// answer follows.
+    mutating func take(_ reply: JanusReply) -> Bool {
+        guard reply.janus != "ack", let transaction = reply.transaction,
+            let continuation = waiting.removeValue(forKey: transaction)
+        else { return false }
+        if let refusal = reply.refusal {
+            continuation.resume(throwing: refusal)
+        } else {
+            continuation.resume(returning: reply)
+        }
+        return true
+    }
+
+    mutating func fail(_ transaction: String, _ failure: LoadFailure) {
+        waiting.removeValue(forKey: transaction)?.resume(throwing: failure)
+    }
+
+    mutating func failAll(_ failure: LoadFailure) {
+        for continuation in waiting.values { continuation.resume(throwing: failure) }
+        waiting = [:]
+    }
+}
+
+extension JanusRequest {
+    /// As it goes over the wire.
+    var text: String {
+        get throws { String(decoding: try JSONEncoder().encode(self), as: UTF8.self) }
+    }
+}
+
+extension JanusReply {
+    init(_ text: ByteBuffer) throws {
+        self = try JSONDecoder().decode(JanusReply.self, from: Data(text.readableBytesView))
+    }
+}

@@ -1,0 +1,142 @@
+// Tracks with subscribers on another worker: feedback goes back, nothing stays behind.
+// SPDX-License-Identifier: Apache-2.0
+
+import MediaPlane
+import Testing
+
+@Suite(.serialized) struct MirrorTests {
+    /// Asks until it is so, 20 s at most; workers go on meanwhile.
+    private static func until(
+        _ what: String, _ isSo: () async -> Bool,
+        location: SourceLocation = #_sourceLocation
+    ) async throws {
+        let start = ContinuousClock.now
+        while ContinuousClock.now < start + .seconds(20) {
+            if await isSo() { return }
+            await Task.yield()
+        }
+        Issue.record("never: \(what)", sourceLocation: location)
+    }
+
+    private static func mirrors(_ stage: MediaStage) -> UInt64 { stage.pool.counters()[1].tracks }
+
+    @Test func noMirrorStaysWhenTheLastSubscriberGoes() async throws {
+        try await MediaStage.with(workers: 2) { stage in
+            let track = try await stage.publishAudio()
+            let slots = try await stage.addSlots()
+            for round in 0..<2 {
+                let bound = await stage.subscriber.remap([.bind(slots[0], track, bitrate: 1)])
+                #expect(bound == [.ok])
+                try await Self.until("a mirror") { Self.mirrors(stage) == 1 }
+                if round == 0 {
+                    _ = await stage.subscriber.remap([.unbind(slots[0])])
+                } else {
+                    await stage.subscriber.close()
+                }
+                try await Self.until("no mirror") { Self.mirrors(stage) == 0 }
+            }
+            // Nothing is relayed any more.
+            let before = stage.pool.counters()[0].relayedPackets
+            stage.sendAudio(1...20)
+            try await Self.until("packets") { stage.pool.counters()[0].receivedPackets >= 20 }
+            #expect(stage.pool.counters()[0].relayedPackets == before)
+        }
+    }
+
+    @Test func anEndedTrackEndsItsMirrorAndFreesTheSlot() async throws {
+        try await MediaStage.with(workers: 2) { stage in
+            let track = try await stage.publishVideo()
+            let slots = try await stage.addSlots()
+            _ = await stage.subscriber.remap([.bind(slots[1], track, bitrate: 1_000_000)])
+            try await Self.until("a mirror") { Self.mirrors(stage) == 1 }
+            await stage.publisher.unpublish(track)
+            try await Self.until("no mirror") { Self.mirrors(stage) == 0 }
+            #expect(await stage.subscriber.statistics().slots.allSatisfy { $0.track == nil })
+        }
+    }
+
+    @Test func keyframeWishesOfManyViewersBecomeFew() async throws {
+        try await MediaStage.with(workers: 2) { stage in
+            let track = try await stage.publishVideo()
+            let slots = try await stage.addSlots()
+            try await stage.startVideo(track, slots[1])
+            let start = await stage.pool.controlCounters()
+            let (plis, began) = (stage.plis, ContinuousClock.now)
+            for _ in 0..<200 {
+                var writer = RtcpWriter()
+                writer.addPli(sender: 1, media: 8000)
+                stage.viewer.send(writer)
+            }
+            try await Self.until("200 wishes") {
+                await stage.pool.controlCounters()[1].keyframeRequestsReceived
+                    >= start[1].keyframeRequestsReceived + 200
+            }
+            try stage.camera.run { stage.plis > plis }
+            let end = await stage.pool.controlCounters()
+            let relayed = end[1].keyframeRequestsRelayed - start[1].keyframeRequestsRelayed
+            let sent = end[0].keyframeRequestsSent - start[0].keyframeRequestsSent
+            // One at once and one in each further interval.
+            let intervals = UInt64((ContinuousClock.now - began) / .microseconds(1))
+                / KeyframePolicy.intervalUs
+            #expect((1...intervals + 2).contains(relayed), "\(relayed)")
+            #expect((1...intervals + 2).contains(sent), "\(sent)")
+        }
+    }
+
+    @Test func aMutedTrackIsAskedForAKeyframeWhenItIsHeardAgain() async throws {
+        try await MediaStage.with(workers: 2) { stage in
+            let track = try await stage.publishVideo()
+            let slots = try await stage.addSlots()
+            stage.sendVideo(99, isKeyframe: true)
+            try await stage.waitForKeyframe()
+            await stage.publisher.setMuted(track, true)
+            _ = await stage.subscriber.remap([.bind(slots[1], track, bitrate: 1_000_000)])
+            // Some rounds of the mirror's repetitions.
+            let jobs = stage.pool.counters()[1].jobsRun
+            let start = ContinuousClock.now
+            try await Self.until("time passes") {
+                stage.pool.counters()[1].jobsRun >= jobs
+                    && ContinuousClock.now > start + .milliseconds(600)
+            }
+            #expect(await stage.pool.controlCounters()[1].keyframeRequestsRelayed == 0)
+            #expect(stage.plis == 0)
+            await stage.publisher.setMuted(track, false)
+            try stage.camera.run { stage.plis > 0 }
+            stage.sendVideo(100, isKeyframe: true)
+            try stage.viewer.run { !stage.video().isEmpty }
+        }
+    }
+
+    @Test(arguments: [1, 2]) func aPacketThatNeverComesLeadsToAKeyframe(
+        _ workers: Int
+    ) async throws {
+        try await MediaStage.with(workers: workers) { stage in
+            let track = try await stage.publishVideo()
+            let slots = try await stage.addSlots()
+            try await stage.startVideo(track, slots[1])
+            let before = stage.plis
+            stage.sendVideo(101, isKeyframe: false)
+            stage.sendVideo(103, isKeyframe: false)
+            try stage.camera.run { stage.plis > before }
+        }
+    }
+
+    /// A mirror tells which encodings are wanted; what nobody wants is not asked for again.
+    @Test func lostPacketsThatNobodyWantsAreNotAskedFor() async throws {
+        try await MediaStage.with(workers: 2) { stage in
+            let track = try await stage.publishVideo()
+            let slots = try await stage.addSlots()
+            try await stage.startVideo(track, slots[1])
+            _ = await stage.subscriber.remap([.unbind(slots[1])])
+            try await Self.until("no mirror") { Self.mirrors(stage) == 0 }
+            let before = await stage.pool.controlCounters()[0].nacksSent
+            let packets = stage.pool.counters()[0].receivedPackets
+            stage.sendVideo(101, isKeyframe: false)
+            stage.sendVideo(110, isKeyframe: false)
+            try await Self.until("both") { stage.pool.counters()[0].receivedPackets >= packets + 2 }
+            let start = ContinuousClock.now
+            try await Self.until("some ticks") { ContinuousClock.now > start + .milliseconds(50) }
+            #expect(await stage.pool.controlCounters()[0].nacksSent == before)
+        }
+    }
+}
