@@ -78,7 +78,8 @@ static struct room *room_make(void)
     }
     struct rh_media_keys keys = {.profile = RH_SRTP_AEAD_AES_128_GCM, .send = keys_out};
     for (uint32_t s = 0; s < SUBSCRIBERS; s++) {
-        struct rh_address address = {.family = 4, .port = (uint16_t)(100 + s), .ip = {127, 0, 0, 1}};
+        struct rh_address address = {
+            .family = 4, .port = (uint16_t)(100 + s), .ip = {127, 0, 0, 1}};
         assert_int_equal(rh_media_peer_create(media, &room->peers[s]), RH_OK);
         assert_int_equal(rh_media_peer_set_extensions(media, room->peers[s], &ids), RH_OK);
         assert_int_equal(rh_media_peer_select_address(media, room->peers[s], &address), RH_OK);

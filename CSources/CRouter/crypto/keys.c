@@ -59,7 +59,7 @@ static bool key_init(
     const struct context_setup *setup, const uint8_t *key, const uint8_t *salt,
     const uint8_t *auth, struct rh_srtp_key *out)
 {
-    memcpy(out->salt, salt, sizeof out->salt);
+    memcpy(out->salt, salt, RH_SRTP_SALT_BYTES);
     if (setup->profile == RH_SRTP_AEAD_AES_128_GCM) {
         out->cipher = setup->backend->gcm_init(key, setup->is_sealing);
     } else {

@@ -9,36 +9,56 @@
 
 enum {
     CM_TAG_BYTES = 10,
+    IV_BYTES = 16, /* of CTR; GCM reads the first 12 */
     RTCP_HEADER_BYTES = 8, /* stays in clear, sender's SSRC included */
     RTCP_INDEX_BYTES = 4,
     WINDOW_BITS = RH_SRTP_REPLAY_PACKETS,
     RTCP_WINDOW_BITS = 64,
 };
 
+static_assert(sizeof((struct rh_srtp_key){0}.salt) == IV_BYTES);
+
 static const uint32_t rtcp_is_encrypted = 0x80000000; /* E of the index word */
 
 /* ---- Initialisation vectors ---------------------------------------------------------------- */
 
-/* RFC 3711 section 4.1.1: salt * 2^16 XOR SSRC * 2^64 XOR index * 2^16. */
-static void make_ctr_iv(
-    const struct rh_srtp_key *key, uint32_t ssrc, uint64_t index, uint8_t iv[RH_CTR_IV_BYTES])
+/* Vectors are put together in registers and stored as a whole: a cipher that loads 16 bytes right
+ * after several shorter stores waits for each of them. */
+typedef uint64_t vector __attribute__((vector_size(16)));
+
+static uint64_t big_endian64(uint64_t value)
 {
-    memcpy(iv, key->salt, RH_SRTP_SALT_BYTES);
-    iv[14] = iv[15] = 0;
-    rh_put32(iv + 4, rh_get32(iv + 4) ^ ssrc);
-    rh_put32(iv + 8, rh_get32(iv + 8) ^ (uint32_t)(index >> 16));
-    rh_put16(iv + 12, (uint16_t)(rh_get16(iv + 12) ^ (uint16_t)index));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return __builtin_bswap64(value);
+#else
+    return value;
+#endif
+}
+
+/* Salt XOR 16 bytes given as two numbers. */
+static inline void make_iv(
+    const struct rh_srtp_key *key, uint64_t high, uint64_t low, uint8_t iv[IV_BYTES])
+{
+    vector salt;
+    memcpy(&salt, key->salt, sizeof salt);
+    vector made = salt ^ (vector){big_endian64(high), big_endian64(low)};
+    memcpy(iv, &made, sizeof made);
+}
+
+/* RFC 3711 section 4.1.1: salt * 2^16 XOR SSRC * 2^64 XOR index * 2^16. */
+static inline void make_ctr_iv(
+    const struct rh_srtp_key *key, uint32_t ssrc, uint64_t index, uint8_t iv[IV_BYTES])
+{
+    make_iv(key, ssrc, index << 16, iv);
 }
 
 /* RFC 7714 section 8.1: two zero bytes, SSRC, 48 bits of index. Section 9.1 for RTCP: two zero
- * bytes, SSRC, two zero bytes, 32 bits of index without E, which is the same. */
-static void make_gcm_iv(
-    const struct rh_srtp_key *key, uint32_t ssrc, uint64_t index, uint8_t iv[RH_GCM_IV_BYTES])
+ * bytes, SSRC, two zero bytes, 32 bits of index without E, which is the same. The last 4 of the 16
+ * bytes are not used. */
+static inline void make_gcm_iv(
+    const struct rh_srtp_key *key, uint32_t ssrc, uint64_t index, uint8_t iv[IV_BYTES])
 {
-    memcpy(iv, key->salt, RH_GCM_IV_BYTES);
-    rh_put32(iv + 2, rh_get32(iv + 2) ^ ssrc);
-    rh_put32(iv + 6, rh_get32(iv + 6) ^ (uint32_t)(index >> 16));
-    rh_put16(iv + 10, (uint16_t)(rh_get16(iv + 10) ^ (uint16_t)index));
+    make_iv(key, (uint64_t)ssrc << 16 | index >> 32, index << 32, iv);
 }
 
 /* Compares in a time that does not depend on where the difference is. */
@@ -125,7 +145,7 @@ static bool open_rtp_gcm(
     const struct rh_srtp_receive *receive, const struct rh_packet *packet,
     const struct rh_srtp_packet *srtp)
 {
-    uint8_t iv[RH_GCM_IV_BYTES];
+    uint8_t iv[IV_BYTES];
     make_gcm_iv(&receive->rtp, packet->ssrc, srtp->seq64 - RH_SEQ64_FIRST, iv);
     uint8_t *content = srtp->bytes + packet->header_bytes;
     size_t content_bytes = srtp->size - packet->header_bytes - RH_GCM_TAG_BYTES;
@@ -153,7 +173,7 @@ static bool open_rtp_cm(
     receive->backend->hmac_sign(&receive->rtp.hmac, &pieces, tag);
     if (!is_equal(tag, srtp->bytes + signed_bytes, CM_TAG_BYTES))
         return false;
-    uint8_t iv[RH_CTR_IV_BYTES];
+    uint8_t iv[IV_BYTES];
     make_ctr_iv(&receive->rtp, packet->ssrc, index, iv);
     uint8_t *content = srtp->bytes + packet->header_bytes;
     receive->backend->ctr_xor(
@@ -190,7 +210,7 @@ enum rh_result rh_srtp_unprotect_rtp(
 static size_t seal_rtp_gcm(
     const struct rh_srtp_send *send, const struct rh_srtp_outgoing *packet, uint32_t ssrc)
 {
-    uint8_t iv[RH_GCM_IV_BYTES];
+    uint8_t iv[IV_BYTES];
     make_gcm_iv(&send->rtp, ssrc, packet->seq64 - RH_SEQ64_FIRST, iv);
     uint8_t *content = packet->out + packet->header_bytes;
     send->backend->gcm_seal(
@@ -210,7 +230,7 @@ static size_t seal_rtp_cm(
     const struct rh_srtp_send *send, const struct rh_srtp_outgoing *packet, uint32_t ssrc)
 {
     uint64_t index = packet->seq64 - RH_SEQ64_FIRST;
-    uint8_t iv[RH_CTR_IV_BYTES];
+    uint8_t iv[IV_BYTES];
     make_ctr_iv(&send->rtp, ssrc, index, iv);
     send->backend->ctr_xor(
         send->rtp.cipher, iv, packet->payload, packet->payload_bytes,
@@ -245,7 +265,7 @@ static bool open_rtcp_gcm(
     uint32_t word = rh_get32(bytes + size - RTCP_INDEX_BYTES);
     size_t plain_bytes = size - RTCP_INDEX_BYTES - RH_GCM_TAG_BYTES;
     size_t clear_bytes = word & rtcp_is_encrypted ? (size_t)RTCP_HEADER_BYTES : plain_bytes;
-    uint8_t iv[RH_GCM_IV_BYTES];
+    uint8_t iv[IV_BYTES];
     make_gcm_iv(&receive->rtcp, rh_get32(bytes + 4), word & ~rtcp_is_encrypted, iv);
     return receive->backend->gcm_open(
         receive->rtcp.cipher,
@@ -271,7 +291,7 @@ static bool open_rtcp_cm(const struct rh_srtp_receive *receive, uint8_t *bytes, 
     uint32_t word = rh_get32(bytes + signed_bytes - RTCP_INDEX_BYTES);
     if (!(word & rtcp_is_encrypted))
         return true;
-    uint8_t iv[RH_CTR_IV_BYTES];
+    uint8_t iv[IV_BYTES];
     make_ctr_iv(&receive->rtcp, rh_get32(bytes + 4), word & ~rtcp_is_encrypted, iv);
     uint8_t *content = bytes + RTCP_HEADER_BYTES;
     receive->backend->ctr_xor(
@@ -319,7 +339,7 @@ size_t rh_srtp_protect_rtcp(
     uint8_t word[RTCP_INDEX_BYTES];
     rh_put32(word, index | rtcp_is_encrypted);
     if (send->profile == RH_SRTP_AEAD_AES_128_GCM) {
-        uint8_t iv[RH_GCM_IV_BYTES];
+        uint8_t iv[IV_BYTES];
         make_gcm_iv(&send->rtcp, ssrc, index, iv);
         struct rh_gcm_job job = {
             .iv = iv,
@@ -333,7 +353,7 @@ size_t rh_srtp_protect_rtcp(
         memcpy(out + size + RH_GCM_TAG_BYTES, word, sizeof word);
         return size + RH_GCM_TAG_BYTES + sizeof word;
     }
-    uint8_t iv[RH_CTR_IV_BYTES], tag[RH_HMAC_TAG_BYTES];
+    uint8_t iv[IV_BYTES], tag[RH_HMAC_TAG_BYTES];
     make_ctr_iv(&send->rtcp, ssrc, index, iv);
     send->backend->ctr_xor(
         send->rtcp.cipher, iv, bytes + RTCP_HEADER_BYTES, content_bytes, out + RTCP_HEADER_BYTES);

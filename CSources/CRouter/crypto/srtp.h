@@ -28,7 +28,7 @@ enum {
 /* Session keys of one kind of packet. Owner: a context. */
 struct rh_srtp_key {
     void *cipher; /* GCM or CTR of the backend */
-    uint8_t salt[RH_SRTP_SALT_BYTES];
+    uint8_t salt[16]; /* RH_SRTP_SALT_BYTES, GCM 12; then 0 */
     struct rh_hmac_state hmac; /* CM only */
 };
 

@@ -4,6 +4,8 @@
 #include "forward/messages.h"
 #include "wire/assert.h"
 
+enum { PREFETCH_AHEAD = 4 }; /* slots: one takes as long as a line takes to come from memory */
+
 /* ---- Where the packet goes in one slot's stream -------------------------------------------- */
 
 /* What is known for a switch of slot to (track, encoding). */
@@ -154,6 +156,9 @@ enum rh_result rh_forward(
             ? rh_subscriptions_first_count(&track->subscriptions) : RH_SUBSCRIPTIONS_PER_CHUNK;
         for (; job->entry < filled; job->entry++) {
             rh_subscription entry = chunk->entries[job->entry];
+            if (job->entry + PREFETCH_AHEAD < filled)
+                rh_slot_prefetch(&media->slots[rh_subscription_slot(
+                    chunk->entries[job->entry + PREFETCH_AHEAD])]);
             if (rh_subscription_carried(entry) != job->encoding
                 && rh_subscription_awaited(entry) != job->encoding)
                 continue;

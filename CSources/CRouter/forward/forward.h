@@ -65,8 +65,8 @@ struct rh_received rh_receive(
 struct rh_received rh_receive_relayed(
     struct rh_forwarder *forwarder, struct rh_buffer *buffer, const struct rh_relay_entry *entry);
 
-/* Notes the packet for every slot that carries it. Returns RH_FULL when what waits is to be written
- * before the call is repeated with the same job, RH_OK when every slot was looked at. */
+/* Notes the packet for every slot that carries it. Returns RH_FULL when what waits is to be
+ * written before the call is repeated with the same job, RH_OK when every slot was looked at. */
 enum rh_result rh_forward(
     struct rh_forwarder *forwarder, struct rh_forward_job *job, uint64_t now_us);
 
@@ -80,8 +80,9 @@ static inline bool rh_forwarder_has_pending(const struct rh_forwarder *forwarder
     return forwarder->pending.count != 0;
 }
 
-/* Notes the packet with this outgoing number once more, as RTX where the slot has it. Returns RH_OK;
- * RH_REPLAYED when it was resent within rtt_us, RH_STALE when it is gone, RH_FULL as rh_forward. */
+/* Notes the packet with this outgoing number once more, as RTX where the slot has it. Returns
+ * RH_OK; RH_REPLAYED when it was resent within rtt_us, RH_STALE when it is gone, RH_FULL as
+ * rh_forward. */
 struct rh_resend_request {
     uint32_t slot_index;
     uint16_t seq;

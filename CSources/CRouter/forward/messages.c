@@ -76,7 +76,7 @@ static void make_template(const struct rh_peer *peer, struct rh_slot *slot)
 {
     static const struct rh_pending_packet none;
     struct rh_header header = header_of(peer, slot, &none);
-    rh_header_template_init(&slot->header, &header, slot->config.kind == RH_AUDIO);
+    rh_header_template_init(&slot->header, &header, slot->kind == RH_AUDIO);
     slot->has_header = true;
 }
 
@@ -119,22 +119,19 @@ static uint32_t measure_header(const struct part *part, struct item *item)
 
 /* Fills in an item. Returns false when the packet is not to be sent: its slot is gone, the keys
  * have changed since, or it would be too long. */
-static inline bool measure(
-    const struct part *part, const struct rh_pending_packet *pending, struct item *item)
+static inline bool measure(const struct part *part, struct item *item)
 {
-    struct rh_media *media = &part->forwarder->media;
-    struct rh_slot *slot = &media->slots[rh_handle_place(pending->slot)];
+    const struct rh_slot *slot = item->slot;
+    const struct rh_pending_packet *pending = item->pending;
     if (slot->id != pending->slot || slot->peer_index != part->peer_index
         || pending->seq64 < slot->index_base)
         return false;
-    item->pending = pending;
-    item->slot = slot;
     item->is_rtx = pending->is_resend && slot->has_rtx;
-    item->may_pad = slot->has_rtx || slot->config.kind == RH_AUDIO;
+    item->may_pad = slot->has_rtx || slot->kind == RH_AUDIO;
     uint32_t size = measure_patch(item) + measure_header(part, item) + part->tag_bytes
         + item->buffer->packet.payload_bytes + (item->is_rtx ? RTX_NUMBER_BYTES : 0);
     if (size > RH_PACKET_BYTES_MAX) {
-        RH_COUNT(media, drop_unhandled, 1);
+        RH_COUNT(&part->forwarder->media, drop_unhandled, 1);
         return false;
     }
     item->size = (uint16_t)size;
@@ -353,35 +350,52 @@ static void write_message(struct part *part, struct cut cut)
 
 /* ---- Rounds ---------------------------------------------------------------------------------- */
 
-/* Takes up to RH_PENDING_PART packets off a peer's list. */
+/* Takes up to RH_PENDING_PART packets off a peer's list, and has their slots fetched meanwhile.
+ * Returns how many. */
+static uint32_t collect(struct part *part)
+{
+    struct rh_forwarder *forwarder = part->forwarder;
+    struct rh_pending_list *list = &forwarder->pending.lists[part->peer_index];
+    uint32_t count = 0, next = list->first;
+    for (; count < RH_PENDING_PART && next != RH_NO_INDEX; count++) {
+        const struct rh_pending_packet *pending = &forwarder->pending.packets[next];
+        struct item *item = &part->items[count];
+        item->pending = pending;
+        item->slot = &forwarder->media.slots[rh_handle_place(pending->slot)];
+        item->buffer = rh_buffers_at(&forwarder->media.buffers, pending->buffer);
+        rh_slot_prefetch_writing(item->slot);
+        __builtin_prefetch(item->buffer);
+        next = pending->next;
+    }
+    list->first = next;
+    return count;
+}
+
+/* Fills in the items of one part and orders them. */
 static void take_part(struct part *part)
 {
     struct rh_forwarder *forwarder = part->forwarder;
-    struct rh_buffers *buffers = &forwarder->media.buffers;
-    struct rh_pending_list *list = &forwarder->pending.lists[part->peer_index];
     bool is_reachable = rh_peer_is_reachable(part->peer);
     forwarder->round++;
     part->count = 0;
     part->sent_bytes = part->resent_packets = 0;
     memset(part->filled, 0, sizeof part->filled);
-    uint32_t next = list->first;
-    for (uint32_t taken = 0; taken < RH_PENDING_PART && next != RH_NO_INDEX; taken++) {
-        const struct rh_pending_packet *packet = &forwarder->pending.packets[next];
+    uint32_t collected = collect(part);
+    for (uint32_t i = 0; i < collected; i++) {
         struct item *item = &part->items[part->count];
-        next = packet->next;
-        item->buffer = rh_buffers_at(buffers, packet->buffer);
-        if (is_reachable && measure(part, packet, item))
+        if (part->count != i)
+            *item = part->items[i];
+        if (is_reachable && measure(part, item))
             classify(part, (uint8_t)part->count++);
         else
-            rh_buffers_release(buffers, item->buffer);
+            rh_buffers_release(&forwarder->media.buffers, item->buffer);
     }
-    list->first = next;
+    order_by_size(part);
 }
 
 static void write_part(struct part *part)
 {
     take_part(part);
-    order_by_size(part);
     for (uint32_t begin = 0; begin < part->count;) {
         struct cut cut = cut_message(part, begin);
         write_message(part, cut);

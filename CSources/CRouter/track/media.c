@@ -29,7 +29,7 @@ enum rh_result rh_media_init(struct rh_media *media, const struct rh_media_sizes
         buffers = RH_BUFFERS_MIN;
     media->peers = init_array(peers, sizeof *media->peers);
     media->tracks = init_array(tracks, sizeof *media->tracks);
-    media->slots = init_array(slots, sizeof *media->slots);
+    media->slots = aligned_alloc(alignof(struct rh_slot), slots * sizeof *media->slots);
     size_t rings = (size_t)tracks * RH_ENCODINGS_MAX;
     media->history_rings = init_array(rings, RH_HISTORY_PACKETS * sizeof(uint32_t));
     bool made = media->peers != NULL && media->tracks != NULL && media->slots != NULL

@@ -48,8 +48,9 @@ enum rh_result rh_media_slot_create(
     uint32_t index = rh_handles_index(&media->slot_handles, id);
     struct rh_slot *slot = &media->slots[index];
     *slot = (struct rh_slot){
-        .id = id, .config = *config, .peer_index = (uint32_t)(owner - media->peers),
-        .track_index = RH_NO_INDEX, .mid_bytes = (uint8_t)strlen(config->mid),
+        .id = id, .kind = config->kind, .config = *config,
+        .peer_index = (uint32_t)(owner - media->peers), .track_index = RH_NO_INDEX,
+        .mid_bytes = (uint8_t)strlen(config->mid),
         .rtx_next_seq64 = first_seq64(media, ~config->rtx_ssrc)};
     rh_rewrite_init(
         &slot->rewrite, first_seq64(media, config->ssrc),
