@@ -14,8 +14,9 @@
 #define _GNU_SOURCE
 #include "../Common/scenario.h"
 #include "../Common/sending.h"
-#include "crypto/cipher.h"
+#include "crypto/srtp.h"
 #include "wire/bytes.h"
+#include "wire/seq.h"
 
 enum {
     HEADER_BYTES = 24, SOURCE_BUFFERS = 64, SOURCE_BYTES = 1536, SEGMENTS_MAX = 64,
@@ -25,10 +26,9 @@ enum {
 static const int row_bytes[] = {100, 300, 1100};
 
 struct subscriber {
-    void *cipher;
+    struct rh_srtp_send srtp;
     struct sockaddr_in to;
-    uint32_t seq;
-    uint8_t salt[RH_GCM_IV_BYTES];
+    uint64_t seq64;
 };
 
 /* Packets that one meeting's participants are sent together. */
@@ -39,7 +39,6 @@ struct group {
 
 struct limit {
     struct scenario scenario;
-    const struct rh_cipher_backend *backend;
     struct sending *sending;
     struct subscriber *subscribers;
     struct shots shots;
@@ -94,20 +93,15 @@ static void seal(
 {
     static const uint8_t header[HEADER_BYTES] = {
         0x90, 96, [12] = 0xbe, 0xde, 0, 2, 0x40, '7', 0x22};
-    uint32_t seq = subscriber->seq++, ssrc = 0x1000 + shot->publisher;
+    uint64_t seq64 = subscriber->seq64++;
     memcpy(out, header, sizeof header);
-    rh_put16(out + 2, (uint16_t)seq);
+    rh_put16(out + 2, (uint16_t)seq64);
     rh_put32(out + 4, (uint32_t)shot->at_us);
-    rh_put32(out + 8, ssrc);
-    uint8_t iv[RH_GCM_IV_BYTES];
-    memcpy(iv, subscriber->salt, sizeof iv);
-    rh_put32(iv + 2, rh_get32(iv + 2) ^ ssrc);
-    rh_put32(iv + 8, rh_get32(iv + 8) ^ seq);
-    struct rh_gcm_job job = {
-        .iv = iv, .aad = {.first = out, .first_bytes = HEADER_BYTES},
-        .in = limit->sources[(shot - limit->shots.all) % SOURCE_BUFFERS],
-        .bytes = bytes - HEADER_BYTES, .out = out + HEADER_BYTES, .tag = out + bytes};
-    limit->backend->gcm_seal(subscriber->cipher, &job);
+    rh_put32(out + 8, 0x1000 + shot->publisher);
+    struct rh_srtp_outgoing packet = {
+        .out = out, .header_bytes = HEADER_BYTES, .payload_bytes = bytes - HEADER_BYTES,
+        .payload = limit->sources[(shot - limit->shots.all) % SOURCE_BUFFERS], .seq64 = seq64};
+    rh_srtp_protect_rtp(&subscriber->srtp, &packet);
 }
 
 /* One message from the packets from `from` on. Returns the first one left. */
@@ -174,11 +168,11 @@ static void make_subscribers(struct limit *limit, bool is_loopback)
     bench_raise_descriptors();
     for (uint32_t i = 0; i < count; i++) {
         struct subscriber *subscriber = &limit->subscribers[i];
-        uint8_t key[RH_CIPHER_KEY_BYTES] = {(uint8_t)i, (uint8_t)(i >> 8)};
-        subscriber->cipher = limit->backend->gcm_init(key, true);
-        bench_require(subscriber->cipher != NULL, "memory");
+        struct rh_srtp_keys keys = {.key = {(uint8_t)i, (uint8_t)(i >> 8)}, .salt = {7}};
+        bench_require(rh_srtp_send_init(&subscriber->srtp, rh_cipher_choose(),
+                                        RH_SRTP_AEAD_AES_128_GCM, &keys) == RH_OK, "keys");
         subscriber->to = bench_target(is_loopback, i);
-        rh_put32(subscriber->salt + 4, i * 2654435761u);
+        subscriber->seq64 = RH_SEQ64_FIRST + 1;
     }
 }
 
@@ -188,8 +182,7 @@ static int scenario_main(const char *name, char **arguments)
         "--participants", "--meetings", "--window-us", "--padding", "--segmentation", "--seconds",
         "--rate", "--network", NULL});
     struct limit limit = {
-        .scenario = scenario_read(name, arguments), .backend = rh_cipher_choose(),
-        .sending = sending_make(),
+        .scenario = scenario_read(name, arguments), .sending = sending_make(),
         .window_us = (uint64_t)bench_number(arguments, "--window-us", 5000),
         .padding_max = (uint32_t)bench_number(arguments, "--padding", 32),
         .has_segmentation = bench_switch(arguments, "--segmentation", true),
@@ -217,7 +210,7 @@ static int scenario_main(const char *name, char **arguments)
            name, is_loopback ? "loopback" : "sink", limit.scenario.participants, sent->packets,
            sent->messages, sent->segmented_packets, limit.padding_bytes, sent->bytes,
            after.user_ns - before.user_ns, after.system_ns - before.system_ns, wall_ns,
-           limit.backend->name, segmentation);
+           rh_cipher_choose()->name, segmentation);
     return 0;
 }
 

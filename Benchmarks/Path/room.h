@@ -24,6 +24,7 @@ struct host {
     struct rh_worker *worker;
     struct room *room;
     uint32_t index;
+    uint64_t switches; /* slots that began to carry a source; written on the worker's thread */
 };
 
 /* A publisher and subscriber; on stage the subscribers publish nothing, and the publisher, who
@@ -76,12 +77,13 @@ static inline void host_run(
     sem_destroy(&job.done);
 }
 
-/* A wanted keyframe is the publisher's next frame. */
+/* The owner's part: a wanted keyframe is the publisher's next frame. */
 static inline void host_on_batch(void *context, const struct rh_batch *batch)
 {
     struct host *host = context;
     struct room *room = host->room;
     for (uint32_t i = 0; i < batch->event_count; i++) {
+        host->switches += batch->events[i].kind == RH_EVENT_SWITCHED;
         if (batch->events[i].kind != RH_EVENT_KEYFRAME_WANTED)
             continue;
         for (uint32_t p = 0; p < room->participant_count; p++)

@@ -254,9 +254,11 @@ static size_t put_element(uint8_t *out, uint8_t id, const char *text)
     return 1 + bytes;
 }
 
-void client_send(struct client *client, const struct packet *packet)
+/* Writes and protects a packet. Returns its bytes. */
+static size_t build(struct client *client, const struct packet *packet, uint8_t bytes[1600])
 {
-    uint8_t bytes[1600] = {0x80};
+    memset(bytes, 0, 1600);
+    bytes[0] = 0x80;
     bytes[1] = (uint8_t)(packet->marker << 7 | packet->payload_type);
     rh_put16(bytes + 2, packet->seq);
     rh_put32(bytes + 4, packet->timestamp);
@@ -274,7 +276,40 @@ void client_send(struct client *client, const struct packet *packet)
     memcpy(bytes + size, packet->payload, packet->payload_bytes);
     int total = (int)(size + packet->payload_bytes);
     assert_int_equal(srtp_protect(client->send, bytes, &total), srtp_err_status_ok);
-    assert_int_equal(send(client->fd, bytes, (size_t)total, 0), total);
+    return (size_t)total;
+}
+
+void client_send(struct client *client, const struct packet *packet)
+{
+    uint8_t bytes[1600];
+    size_t size = build(client, packet, bytes);
+    assert_int_equal(send(client->fd, bytes, size, 0), size);
+}
+
+void client_send_together(struct client *client, const struct packet *packets, uint32_t count)
+{
+    static uint8_t together[64 * 1600];
+    size_t total = 0;
+    uint16_t first = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t bytes[1600];
+        size_t size = build(client, &packets[i], bytes);
+        if (i == 0)
+            first = (uint16_t)size;
+        assert_true(size == first || (size < first && i + 1 == count));
+        memcpy(together + total, bytes, size);
+        total += size;
+    }
+    struct iovec vector = {together, total};
+    alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof first)] = {0};
+    struct msghdr message = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+        .msg_controllen = sizeof control};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    *head = (struct cmsghdr){
+        .cmsg_len = CMSG_LEN(sizeof first), .cmsg_level = IPPROTO_UDP, .cmsg_type = 103};
+    memcpy(CMSG_DATA(head), &first, sizeof first);
+    assert_int_equal(sendmsg(client->fd, &message, 0), total);
 }
 
 size_t vp8_payload(const struct vp8 *vp8, uint8_t *out)

@@ -149,6 +149,7 @@ import Testing
     private func check(_ bob: Client, _ mid: String) async throws {
         let id = stage.media.id("m/bob")
         await stage.core.hear([(id, .slotLayer(mid: mid, layer: "h", bitrate: 390_000))])
+        await stage.core.tick()
         guard case .slots(let now) = try await bob.skip(to: "SLOTS") else { return }
         #expect(now.first { $0.mid == mid }?.layer == "h")
     }

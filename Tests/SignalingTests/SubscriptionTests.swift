@@ -307,11 +307,15 @@ func hasError(_ actions: [MeetingAction]) -> Bool {
         _ = stage.negotiate(2, video: 1)
         _ = stage.subscribe(2, "host")
         let bob = stage.peer(2)
-        let actions = stage.meeting.slotLayer(bob, mid: "v0", layer: "h", bitrate: 400)
+        #expect(stage.meeting.deadline == nil)
+        stage.meeting.slotLayer(bob, mid: "v0", layer: "h", bitrate: 400)
+        #expect(stage.meeting.deadline == .zero)
+        let actions = stage.meeting.tick(now: stage.now)
         let state = SlotState(
             mid: "v0", accountID: "host", source: .camera, layer: "h", bitrate: 400)
         #expect(packets(actions, to: 2) == [.slots([state])])
-        #expect(stage.meeting.slotLayer(bob, mid: "v0", layer: "h", bitrate: 500).isEmpty)
-        #expect(stage.meeting.slotLayer(bob, mid: "v9", layer: "h", bitrate: 1).isEmpty)
+        stage.meeting.slotLayer(bob, mid: "v0", layer: "h", bitrate: 500)
+        stage.meeting.slotLayer(bob, mid: "v9", layer: "h", bitrate: 1)
+        #expect(stage.meeting.tick(now: stage.now).isEmpty)
     }
 }

@@ -184,19 +184,40 @@ def engine_case(program: pathlib.Path, name: str, words: list[str], about: str,
     return case
 
 
+def fanout_case(feedback: str) -> Case:
+    """One publisher to 50. feedback on: subscribers send NACKs and estimates."""
+    words = ["fanout", "--packets", "PACKETS", "--participants", "50", "--packet-bytes", "1124",
+             "--nack", feedback, "--estimation", feedback]
+    is_on = feedback == "on"
+    return engine_case(
+        bench_programs.build("engine"), "fanout-feedback" if is_on else "fanout", words,
+        "1 to 50, packets of 1124 bytes, through the engine without sockets"
+        + ("; NACKs and bandwidth estimation on" if is_on else ""), 100)
+
+
 def fanout(_: Options) -> list[Case]:
     """One publisher to 50 without sockets."""
-    return [engine_case(bench_programs.build("fanout"), "fanout", ["50", "PACKETS", "1100"],
-                        "1 to 50, 1100-byte VP8 payloads, through the engine without sockets",
-                        100)]
+    return [fanout_case("off")]
 
 
 def engine(options: Options) -> list[Case]:
     """One to N and the gallery without sockets."""
     program = bench_programs.build("engine")
-    cases = [engine_case(program, "gallery", ["gallery", "--packets", "PACKETS"],
-                         "A through the engine without sockets", 500),
-             engine_case(program, "stage-1000", ["fanout", "--participants", "1000", "--packets",
-                                                 "PACKETS"],
-                         "1 to 1,000 through the engine without sockets", 20)]
-    return [*fanout(options), *cases]
+    plain, feedback = fanout(options)[0], fanout_case("on")
+    feedback.measure = against(feedback.measure, plain)
+    return [plain, feedback,
+            engine_case(program, "gallery", ["gallery", "--packets", "PACKETS"],
+                        "A through the engine without sockets", 500),
+            engine_case(program, "stage-1000",
+                        ["fanout", "--participants", "1000", "--packets", "PACKETS",
+                         "--packet-bytes", "1124"],
+                        "1 to 1,000 through the engine without sockets", 20)]
+
+
+def against(measure, plain: Case):
+    """Adds what the instructions are as a multiple of another case's."""
+    def sample(shared: dict) -> Sample:
+        figures = measure(shared)
+        base = plain.samples[-1]["instructions_without_cipher"]
+        return figures | {"times_plain": figures["instructions_without_cipher"] / base}
+    return sample

@@ -13,8 +13,8 @@ import common
 
 BUILD = common.ROOT / ".build-bench"
 CORE = common.ROOT / "CSources/CRouter"
-PROGRAMS = {"fanout": "Fanout/fanout.c", "engine": "Engine/engine.c", "limit": "Limit/limit.c",
-            "micro": "Micro/micro.c", "path": "Path/path.c"}
+PROGRAMS = {"engine": "Engine/engine.c", "limit": "Limit/limit.c", "micro": "Micro/micro.c",
+            "path": "Path/path.c"}
 
 
 def flags() -> list[str]:

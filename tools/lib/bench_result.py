@@ -97,7 +97,7 @@ READING = (
     ("packets_per_message", "{} packets a message"), ("loss", "loss {}"),
     ("added_delay_p50_us", "delay p50 {} µs"), ("added_delay_p99_us", "p99 {} µs"),
     ("added_delay_p999_us", "p99.9 {} µs"), ("ratio_to_limit", "{} × limit"),
-    ("times_ours", "{} × ours"), ("speedup", "{} × one worker"),
+    ("times_ours", "{} × ours"), ("speedup", "{} × one worker"), ("times_plain", "{} × plain"),
     ("instructions_without_cipher", "{} instructions"),
     ("instructions_with_cipher", "{} with cipher"), ("join_p99_ms", "join p99 {} ms"),
     ("first_packet_p99_ms", "first packet p99 {} ms"),

@@ -59,7 +59,7 @@ def load_command(options: Options, plan: Meetings, server: Server, place: Place)
              "--meetings", str(plan.meetings), "--participants", str(plan.participants),
              "--feeds", str(plan.feeds), "--media", plan.media, "--ramp", str(plan.ramp),
              "--duration", str(options.seconds), "--server-pid", str(server.process.pid),
-             "--accounts", str(options.folder / "accounts.json")]
+             "--accounts", str(options.folder / "accounts.json"), "--insecure"]
     if plan.publishers is not None:
         words += ["--publishers", str(plan.publishers)]
     if plan.churn is not None:

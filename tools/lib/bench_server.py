@@ -16,6 +16,7 @@ import threading
 import bench_machine
 import bench_network
 import bench_stats
+import common
 from bench_result import Options
 from bench_stats import Sample, Usage
 
@@ -63,14 +64,19 @@ def place_of(network: str, client_words: tuple[str, ...] = ()) -> Place:
 
 @contextlib.contextmanager
 def roundhouse(options: Options, place: Place, *settings: str):
-    """Runs `roundhouse up`. Its data and its port are the run's."""
+    """Runs `roundhouse up`. Its data and its port are the run's. Away from loopback it speaks
+    TLS only."""
     note = options.folder / "port"
     if not note.exists():
         note.write_text(str(free_port(place.signalling)))
     port, log = note.read_text(), options.folder / "server.log"
     command = [options.server, "up", "--host", place.signalling, "--port", port,
-               "--data", str(options.folder / "data"), "--announce", place.media, *settings]
+               "--data", str(options.folder / "data"), "--announce", place.media,
+               "--web", str(common.ROOT / "Sources/WebClient"), *settings]
     url = f"http://{place.signalling}:{port}"
+    if not place.signalling.startswith("127."):
+        command.append("--self-signed")
+        url = url.replace("http", "https")
     with bench_machine.running(command, log) as process:
         try:
             bench_machine.await_url(f"{url}/readyz", process, SERVER_SECONDS)

@@ -186,9 +186,9 @@ struct rh_load_stream_config {
 };
 
 /* The stamp: the last RH_LOAD_STAMP_BYTES of a payload. It is part of a shape's size but follows a
- * clip's own bytes, so that those payloads grow by it; decoders take it for the end of the frame: VP8 ignores it, others may not,
- * so leave it off where real decoders watch clips of other codecs. Big-endian: 4 bytes magic, 4
- * source_id, 8 CLOCK_MONOTONIC ns just before sending. */
+ * clip's own bytes, so that those payloads grow by it; decoders take it for the end of the frame:
+ * VP8 ignores it, others may not, so leave it off where real decoders watch clips of other codecs.
+ * Big-endian: 4 bytes magic, 4 source_id, 8 CLOCK_MONOTONIC ns just before sending. */
 enum { RH_LOAD_STAMP_BYTES = 16, RH_LOAD_STAMP_MAGIC = 0x52484c44 };
 
 /* Starts a stream; needs keys and remote address to send anything, and is silent until both are

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "wire/assert.h"
-#include "wire/bytes.h"
+#include "wire/bytes.h" /* little-endian only, as is make_iv */
 #include "wire/seq.h"
 
 enum {
@@ -26,22 +26,13 @@ static const uint32_t rtcp_is_encrypted = 0x80000000; /* E of the index word */
  * after several shorter stores waits for each of them. */
 typedef uint64_t vector __attribute__((vector_size(16)));
 
-static uint64_t big_endian64(uint64_t value)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return __builtin_bswap64(value);
-#else
-    return value;
-#endif
-}
-
 /* Salt XOR 16 bytes given as two numbers. */
 static inline void make_iv(
     const struct rh_srtp_key *key, uint64_t high, uint64_t low, uint8_t iv[IV_BYTES])
 {
     vector salt;
     memcpy(&salt, key->salt, sizeof salt);
-    vector made = salt ^ (vector){big_endian64(high), big_endian64(low)};
+    vector made = salt ^ (vector){__builtin_bswap64(high), __builtin_bswap64(low)};
     memcpy(iv, &made, sizeof made);
 }
 

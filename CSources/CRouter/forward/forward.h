@@ -92,7 +92,8 @@ struct rh_resend_request {
 enum rh_result rh_resend(struct rh_forwarder *forwarder, const struct rh_resend_request *request);
 
 /* Protects one RTCP packet of a peer and puts it into the send queue. RH_STALE: no such peer or it
- * has no keys or no address; RH_FULL: the queue is to be flushed first; RH_MALFORMED: no RTCP or too long. */
+ * has no keys or no address; RH_FULL: the queue is to be flushed first; RH_MALFORMED: no RTCP or
+ * too long. */
 enum rh_result rh_send_rtcp(
     struct rh_forwarder *forwarder, rh_peer_id peer, const uint8_t *bytes, size_t size);
 

@@ -41,7 +41,10 @@ final class Watch: Sendable {
 
     func join(_ place: Place) { _ = state.withLock { $0.joined.insert(place) } }
 
-    func phase(_ name: String) { state.withLock { $0.phase = name } }
+    func phase(_ name: String) {
+        console.line("phase \(name)")
+        state.withLock { $0.phase = name }
+    }
 
     /// The edges of the window; each is told as a line of its own, for those who measure along.
     func beginWindow() -> Snapshot {

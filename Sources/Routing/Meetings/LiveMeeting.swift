@@ -141,7 +141,7 @@ actor LiveMeeting {
             case .layers(let mid, let layers): tell(layers, of: peer, mid: mid)
             case .slotLayer(let mid, let layer, let bitrate):
                 let rid = layer.flatMap { $0.isEmpty ? nil : $0 }
-                perform(meeting.slotLayer(peer, mid: mid, layer: rid, bitrate: bitrate))
+                meeting.slotLayer(peer, mid: mid, layer: rid, bitrate: bitrate)
             case .estimate(let bitsPerSecond, let loss):
                 perform(meeting.estimate(peer, downlink: bitsPerSecond, loss: loss, now: now))
             case .audioLevel(let mid, let level):

@@ -229,7 +229,7 @@ extension Meeting {
     }
 
     /// Everything that a peer needs to know when it comes, or comes back.
-    private func welcome(_ id: PeerID) -> [MeetingAction] {
+    private mutating func welcome(_ id: PeerID) -> [MeetingAction] {
         guard let peer = peers[id] else { return [] }
         var actions = send(users(for: peer), to: id)
         for other in order.compactMap({ peers[$0] }) where other.id != id && !other.feeds.isEmpty {
@@ -238,8 +238,7 @@ extension Meeting {
         for other in order.compactMap({ peers[$0] }) where other.hasRaisedHand {
             actions += send(.hand(Hand(accountID: other.accountID, isRaised: true)), to: id)
         }
-        if !peer.slots.isEmpty { actions += send(slots(of: peer), to: id) }
-        return actions
+        return peer.slots.isEmpty ? actions : actions + tellSlots(of: id)
     }
 
     /// Takes the place of `id` away for another socket of the same account.
@@ -253,7 +252,7 @@ extension Meeting {
         }
         forget(id)
         if hadFeeds { actions += relay(.feeds(accountID: accountID, feeds: [])) }
-        actions += reconcileAll()
+        actions += reconcileFollowers(of: id)
         actions.append(.closeMedia(id))
         return actions
     }
@@ -268,7 +267,8 @@ extension Meeting {
             peers[other]?.wanted.removeAll { $0.accountID == peer.accountID }
         }
         if participantCount == 0 { emptySince = now }
-        return relay(.leave(accountID: peer.accountID)) + reconcileAll() + [.closeMedia(id)]
+        return relay(.leave(accountID: peer.accountID)) + reconcileFollowers(of: id)
+            + [.closeMedia(id)]
     }
 
     private mutating func forget(_ id: PeerID) {
@@ -277,6 +277,10 @@ extension Meeting {
         if let socket = peer.socket { peerBySocket[socket] = nil }
         if peerByAccount[peer.accountID] == id { peerByAccount[peer.accountID] = nil }
         speakers.forget(id)
+        noteMicrophone(of: id)
+        slotsToTell.remove(id)
+        toReconcile[id] = nil
+        layersToTell.removeAll { $0 == id }
     }
 }
 

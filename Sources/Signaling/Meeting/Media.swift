@@ -34,16 +34,14 @@ extension Meeting {
         peer.feeds = published
         let vanished = Self.merge(slots, into: &peer)
         peers[id] = peer
+        noteMicrophone(of: id)
         if peer.feedList != oldList { actions += relayFeeds(of: id) }
         if !vanished.isEmpty { actions.append(.remap(id, vanished.map { .unbind(mid: $0) })) }
         let own = reconcile(id, renewed: renewed)
         actions += own
         // A new answer may have changed the list of slots without changing a binding.
-        if own.isEmpty, let peer = peers[id], !peer.slots.isEmpty {
-            actions += send(self.slots(of: peer), to: id)
-        }
-        for other in order where other != id { actions += reconcile(other, renewed: renewed) }
-        return actions
+        if own.isEmpty, peers[id]?.slots.isEmpty == false { actions += tellSlots(of: id) }
+        return actions + reconcileFollowers(of: id, renewed: renewed)
     }
 
     /// Replaces the slots by those of a new answer; known ones keep what they carry. Returns the
@@ -79,25 +77,28 @@ extension Meeting {
         peers[id]?.slots = []
         peers[id]?.isNegotiating = false
         speakers.forget(id)
-        return (hadFeeds ? relayFeeds(of: id) : []) + reconcileAll() + [.closeMedia(id)]
+        noteMicrophone(of: id)
+        return (hadFeeds ? relayFeeds(of: id) : []) + reconcileFollowers(of: id)
+            + [.closeMedia(id)]
     }
 
-    /// A slot carries another encoding, or another bitrate (bit/s), than it did.
+    /// A slot carries another encoding, or another bitrate (bit/s), than it did. The peer is told
+    /// with the next `tick`: after a remap many slots change within a moment.
     public mutating func slotLayer(
         _ id: PeerID, mid: String, layer: String?, bitrate: Int
-    ) -> [MeetingAction] {
+    ) {
         guard let index = peers[id]?.slots.firstIndex(where: { $0.offer.mid == mid }),
             peers[id]?.slots[index].bound != nil
-        else { return [] }
+        else { return }
         let isSwitch = peers[id]?.slots[index].layer != layer
         peers[id]?.slots[index].layer = layer
         peers[id]?.slots[index].bitrate = max(0, bitrate)
-        guard isSwitch, let peer = peers[id] else { return [] }
-        return send(slots(of: peer), to: id)
+        if isSwitch { slotsToTell.insert(id) }
     }
 
-    /// Which layers a feed has, as measured. Told to the others when their number changes or a
-    /// bitrate moves by more than a quarter.
+    /// Which layers a feed has, as measured. Told when their number changes or a bitrate moves by
+    /// more than a quarter: to all others, in a large meeting by `tick` and to those who subscribe
+    /// to the account.
     public mutating func feedLayers(
         _ id: PeerID, _ source: FeedSource, _ layers: [Feed.Layer]
     ) -> [MeetingAction] {
@@ -110,7 +111,35 @@ extension Meeting {
             }
         guard isNews else { return [] }
         peers[id]?.feeds[source]?.layers = layers
-        return relayFeeds(of: id)
+        guard isLarge else { return relayFeeds(of: id) }
+        if !layersToTell.contains(id) { layersToTell.append(id) }
+        return []
+    }
+
+    /// FEEDS of the accounts whose layers changed, to their subscribers: once a second as many as
+    /// make `feedsPerSecond` packets, the longest waiting first.
+    mutating func tellLayers(now: Duration) -> [MeetingAction] {
+        guard !layersToTell.isEmpty, now >= (layersToldAt ?? .zero) + .seconds(1) else { return [] }
+        layersToldAt = now
+        var actions: [MeetingAction] = []
+        var (packets, told) = (0, 0)
+        for id in layersToTell where packets < Self.feedsPerSecond {
+            told += 1
+            guard let publisher = peers[id] else { continue }
+            let sockets = order.compactMap { other -> SocketID? in
+                guard let peer = peers[other], other != id,
+                    peer.wanted.contains(where: { peerByAccount[$0.accountID] == id })
+                else { return nil }
+                return peer.socket
+            }
+            packets += max(1, sockets.count)
+            guard !sockets.isEmpty else { continue }
+            let feeds = PacketBody.feeds(
+                accountID: publisher.accountID, feeds: publisher.feedList)
+            actions.append(.relay(Packet(self.id, feeds), to: sockets))
+        }
+        layersToTell.removeFirst(told)
+        return actions
     }
 
     /// Levels of microphones that are being heard, −dBov: 0 loudest, 127 silence.
@@ -125,12 +154,7 @@ extension Meeting {
             }, now: now)
         var actions: [MeetingAction] = []
         if let active = speakers.due(now: now) { actions += relaySpeakers(active) }
-        let sources = peers.values.count { $0.feeds[.microphone] != nil }
-        for id in order {
-            let room = peers[id]?.slots.count { $0.offer.kind == .audio } ?? 0
-            if room > 0, room < sources - 1 { actions += reconcile(id) }
-        }
-        return actions
+        return actions + reconcileVoices()
     }
 
     /// The estimate of a peer's downlink, bit/s, and its loss, 0 to 1. QUALITY goes out at most

@@ -31,6 +31,17 @@ public struct Meeting: Sendable {
     public internal(set) var hasWaitingRoom = false
     var emptySince: Duration?
     var speakers = Speakers()
+    /// Participants with a microphone, in the order of joining, which is that of their ids.
+    var microphones: [PeerID] = []
+    /// Peers whose slots are to be brought in line by ticks, with the feeds that must be bound
+    /// anew, and their order, in which some may have been done meanwhile.
+    var toReconcile: [PeerID: Set<FeedKey>] = [:]
+    var reconcileOrder: [PeerID] = []
+    /// Whose SLOTS are sent with the next tick.
+    var slotsToTell: Set<PeerID> = []
+    /// Whose measured layers were not told yet, the longest waiting first, and when some were.
+    var layersToTell: [PeerID] = []
+    var layersToldAt: Duration?
     private var nextPeer: UInt32 = 1
 
     struct WaitingGuest: Sendable {
@@ -49,6 +60,14 @@ public struct Meeting: Sendable {
         self.makeSecret = makeSecret
     }
 
+    /// From here on an event may no longer cost a packet for every pair of peers.
+    static let largePeers = 26
+    /// Peers of a large meeting whose slots one tick brings in line: some milliseconds.
+    static let reconcilesPerTick = 200
+    /// FEEDS about measured layers that a large meeting makes a second, about.
+    static let feedsPerSecond = 2000
+
+    var isLarge: Bool { peers.count >= Self.largePeers }
     public var participantCount: Int { peerByAccount.count }
     public var ghostCount: Int { peers.count - peerByAccount.count }
     public var isUnused: Bool { !wasOpened && peers.isEmpty }
@@ -124,6 +143,8 @@ public struct Meeting: Sendable {
         }
         consider(emptySince.map { $0 + configuration.emptyTimeout })
         consider(speakers.deadline)
+        if !slotsToTell.isEmpty || !reconcileOrder.isEmpty { consider(.zero) }
+        if !layersToTell.isEmpty { consider((layersToldAt ?? .zero) + .seconds(1)) }
         return next
     }
 
@@ -141,7 +162,11 @@ public struct Meeting: Sendable {
             return actions + end(.empty)
         }
         if let active = speakers.due(now: now) { actions += relaySpeakers(active) }
-        return actions
+        actions += reconcileSome()
+        for id in slotsToTell.sorted(by: { $0.value < $1.value }) {
+            actions += tellSlots(of: id)
+        }
+        return actions + tellLayers(now: now)
     }
 
     /// The connection of a socket is gone.
@@ -171,6 +196,11 @@ public struct Meeting: Sendable {
         peerBySocket = [:]
         peerByAccount = [:]
         waitingRoom = []
+        microphones = []
+        toReconcile = [:]
+        reconcileOrder = []
+        slotsToTell = []
+        layersToTell = []
         emptySince = nil
         return actions
     }

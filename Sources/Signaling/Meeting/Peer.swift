@@ -11,6 +11,17 @@ struct PublishedState: Sendable {
 struct FeedKey: Hashable, Sendable {
     var publisher: PeerID
     var source: FeedSource
+
+    /// Both in one number: these are hashed by the hundred for one packet.
+    func hash(into hasher: inout Hasher) {
+        let source: UInt64 =
+            switch source {
+            case .camera: 0
+            case .screen: 1
+            case .microphone: 2
+            }
+        hasher.combine(UInt64(publisher.value) << 2 | source)
+    }
 }
 
 /// One receiving position.

@@ -13,7 +13,7 @@ struct Speakers: Sendable {
     /// By how much a newcomer must be louder than the dominant speaker to take over, in score.
     private static let takeover = 12.0
 
-    private struct Voice: Sendable {
+    struct Voice: Sendable {
         /// Smoothed loudness: 127 − level.
         var score: Double
         var level: Int
@@ -32,6 +32,14 @@ struct Speakers: Sendable {
         if isDirty { return (sentAt ?? .zero) + Self.interval }
         guard let oldest = sent.compactMap({ voices[$0]?.lastLoud }).min() else { return nil }
         return oldest + Self.holdTime
+    }
+
+    /// Who was heard within the last half minute.
+    var heard: Dictionary<PeerID, Voice>.Keys { voices.keys }
+
+    /// Who speaks now.
+    var active: Set<PeerID> {
+        Set(voices.lazy.filter { isActive($0.value, latest) }.map(\.key))
     }
 
     mutating func forget(_ peer: PeerID) {

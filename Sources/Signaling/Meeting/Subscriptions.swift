@@ -37,7 +37,14 @@ extension Meeting {
         return reconcile(id)
     }
 
-    func slots(of peer: Peer) -> PacketBody {
+    /// SLOTS, and nothing is left to tell.
+    mutating func tellSlots(of id: PeerID) -> [MeetingAction] {
+        slotsToTell.remove(id)
+        guard let peer = peers[id] else { return [] }
+        return send(slots(of: peer), to: id)
+    }
+
+    private func slots(of peer: Peer) -> PacketBody {
         .slots(
             peer.slots.map { slot in
                 SlotState(
@@ -47,16 +54,13 @@ extension Meeting {
             })
     }
 
-    mutating func reconcileAll() -> [MeetingAction] {
-        order.flatMap { reconcile($0) }
-    }
-
     /// Brings the slots of a peer in line with what it wants and what exists: one remap.
     ///
     /// A slot whose feed is still wanted keeps it; a wanted feed takes the first free slot that
     /// has its codec, in the order of the subscriptions; what finds none is bound later.
     /// - Parameter renewed: feeds that must be bound anew although they are bound.
     mutating func reconcile(_ id: PeerID, renewed: Set<FeedKey> = []) -> [MeetingAction] {
+        let renewed = toReconcile.removeValue(forKey: id)?.union(renewed) ?? renewed
         guard var peer = peers[id], !peer.slots.isEmpty else { return [] }
         let targets = videoTargets(of: peer) + audioTargets(of: peer)
         var bitrates: [FeedKey: Int] = [:]
@@ -87,9 +91,9 @@ extension Meeting {
                     mid: peer.slots[index].offer.mid, publisher: target.key.publisher,
                     source: target.key.source, bitrate: target.bitrate))
         }
-        peers[id] = peer
         guard !changes.isEmpty else { return [] }
-        return [.remap(id, changes)] + send(slots(of: peer), to: id)
+        peers[id] = peer
+        return [.remap(id, changes)] + tellSlots(of: id)
     }
 
     struct Target {
@@ -119,23 +123,117 @@ extension Meeting {
     /// somebody asked for, then those heard last; a voice that is carried and was heard within
     /// `Speakers.holdTime` is not cut off.
     private func audioTargets(of peer: Peer) -> [Target] {
-        var targets: [Target] = []
-        for id in order where id != peer.id && peers[id]?.isGhost == false {
-            if let target = target(id, .microphone, 0) { targets.append(target) }
-        }
         let room = peer.slots.count { $0.offer.kind == .audio }
-        guard targets.count > room else { return targets }
+        guard microphones.count - 1 > room else {
+            let targets = microphones.compactMap {
+                $0 == peer.id ? nil : target($0, .microphone, 0)
+            }
+            return targets.count > room ? Array(ranked(targets, for: peer).prefix(room)) : targets
+        }
+        // Of a large meeting's microphones only those that may be among the first: whoever was
+        // asked for, is carried or was heard, and of the others as many as fit.
+        var candidates = Set(peer.slots.compactMap(\.bound?.publisher)).union(speakers.heard)
+        for request in peer.wanted where request.source == .microphone {
+            if let publisher = peerByAccount[request.accountID] { candidates.insert(publisher) }
+        }
+        var others = 0
+        for id in microphones where others <= room && candidates.insert(id).inserted {
+            others += 1
+        }
+        let targets = candidates.sorted { $0.value < $1.value }.compactMap {
+            $0 == peer.id ? nil : target($0, .microphone, 0)
+        }
+        return Array(ranked(targets, for: peer).prefix(room))
+    }
+
+    /// Microphones, in the order of joining, in the order in which they are to be heard.
+    private func ranked(_ targets: [Target], for peer: Peer) -> [Target] {
         let pinned = Set(peer.wanted.filter { $0.source == .microphone }.map(\.accountID))
         let carried = Set(peer.slots.compactMap(\.bound))
         var ranked: [(Target, Int, Int)] = []
         for (index, target) in targets.enumerated() {
-            let isPinned = pinned.contains(peers[target.key.publisher]?.accountID ?? "")
+            let isPinned = !pinned.isEmpty
+                && pinned.contains(peers[target.key.publisher]?.accountID ?? "")
             let rank = speakers.rank(
                 of: target.key.publisher, isCarried: carried.contains(target.key))
             ranked.append((target, isPinned ? 0 : rank, index))
         }
         ranked.sort { ($0.1, $0.2) < ($1.1, $1.2) }
-        return ranked.prefix(room).map(\.0)
+        return ranked.map(\.0)
+    }
+
+    /// Keeps `microphones` in step with what a peer publishes, which may be nothing any more.
+    mutating func noteMicrophone(of id: PeerID) {
+        let has = peers[id]?.feeds[.microphone] != nil && peers[id]?.isGhost == false
+        let place = microphones.firstIndex { $0.value >= id.value } ?? microphones.count
+        let isKnown = place < microphones.count && microphones[place] == id
+        if has, !isKnown { microphones.insert(id, at: place) }
+        if !has, isKnown { microphones.remove(at: place) }
+    }
+
+    /// Brings the slots of those peers in line that something about `publisher` concerns: who
+    /// carries it, wants it, or has room for another voice. In a large meeting the next ticks do.
+    mutating func reconcileFollowers(
+        of publisher: PeerID, renewed: Set<FeedKey> = []
+    ) -> [MeetingAction] {
+        var actions: [MeetingAction] = []
+        for id in order where id != publisher && concerns(id, publisher) {
+            if isLarge {
+                if toReconcile[id] == nil { reconcileOrder.append(id) }
+                toReconcile[id, default: []].formUnion(renewed)
+            } else {
+                actions += reconcile(id, renewed: renewed)
+            }
+        }
+        return actions
+    }
+
+    /// Does some of what `reconcileFollowers` put off, the longest waiting first.
+    mutating func reconcileSome() -> [MeetingAction] {
+        var actions: [MeetingAction] = []
+        let due = reconcileOrder.prefix(Self.reconcilesPerTick)
+        for id in due where toReconcile[id] != nil { actions += reconcile(id) }
+        reconcileOrder.removeFirst(due.count)
+        return actions
+    }
+
+    private func concerns(_ id: PeerID, _ publisher: PeerID) -> Bool {
+        guard let peer = peers[id], !peer.slots.isEmpty else { return false }
+        if peer.slots.contains(where: { $0.bound?.publisher == publisher }) { return true }
+        guard let feeds = peers[publisher]?.feeds, !feeds.isEmpty else { return false }
+        if feeds[.microphone] != nil,
+            peer.slots.contains(where: { $0.bound == nil && $0.offer.kind == .audio })
+        {
+            return true
+        }
+        return peer.wanted.contains { peerByAccount[$0.accountID] == publisher }
+    }
+
+    /// Brings those peers' voices up to date that do not hear somebody who speaks.
+    mutating func reconcileVoices() -> [MeetingAction] {
+        let active = speakers.active
+        guard !active.isEmpty else { return [] }
+        var actions: [MeetingAction] = []
+        for id in order {
+            guard let peer = peers[id] else { continue }
+            let room = peer.slots.count { $0.offer.kind == .audio }
+            guard room > 0, room < microphones.count - 1 else { continue }
+            let carried = Set(peer.slots.compactMap(\.bound?.publisher))
+            let missing = active.contains { $0 != id && !carried.contains($0) }
+            // Nobody's word is cut: with all slots speaking there is nothing to choose.
+            guard missing, !active.isSuperset(of: voices(of: peer, room)) else { continue }
+            actions += reconcile(id)
+        }
+        return actions
+    }
+
+    /// Publishers in the audio slots; an empty slot counts as nobody.
+    private func voices(of peer: Peer, _ room: Int) -> Set<PeerID> {
+        var voices: Set<PeerID> = []
+        for slot in peer.slots where slot.offer.kind == .audio {
+            voices.insert(slot.bound?.publisher ?? PeerID(0))
+        }
+        return voices
     }
 }
 
