@@ -17,7 +17,7 @@
 #define _GNU_SOURCE
 #include "room.h"
 
-enum { WARM_UP_US = 1000000, IN_FLIGHT_MAX = 128, DRAIN_NS = 30000000, LATE_NS = 1000000 };
+enum { WARM_UP_US = 1000000, IN_FLIGHT_MAX = 128, QUIET_NS = 300000000, LATE_NS = 1000000 };
 
 /* ---- Playing the publishers ----------------------------------------------------------------- */
 
@@ -26,19 +26,25 @@ struct player {
     struct shots shots;
     bool is_realtime;
     uint64_t remap_ns; /* 0: never */
-    uint64_t sent;
+    uint64_t sent, expected; /* since the beginning: packets published; to be forwarded */
     uint64_t late_max_ns; /* behind what is due */
+    uint64_t played_ns;   /* from the first packet to the last one forwarded */
 };
 
-static uint64_t total_received(const struct room *room)
+struct totals {
+    uint64_t received, forwarded;
+};
+
+static struct totals totals_now(const struct room *room)
 {
-    uint64_t total = 0;
+    struct totals totals = {0};
     for (uint32_t i = 0; i < room->worker_count; i++) {
         struct rh_counters counters;
         rh_worker_counters(room->hosts[i].worker, &counters);
-        total += counters.received_packets + counters.kernel_dropped;
+        totals.received += counters.received_packets + counters.kernel_dropped;
+        totals.forwarded += counters.forwarded_packets;
     }
-    return total;
+    return totals;
 }
 
 /* Waits until no more than that many packets are on their way to the workers; no longer than a
@@ -46,12 +52,27 @@ static uint64_t total_received(const struct room *room)
 static void wait_for_workers(const struct player *player, uint64_t in_flight_max)
 {
     uint64_t until_ns = bench_clock_ns(CLOCK_MONOTONIC) + 1000000000u;
-    while (player->sent - total_received(player->room) > in_flight_max) {
+    while (player->sent - totals_now(player->room).received > in_flight_max) {
         uint64_t now_ns = bench_clock_ns(CLOCK_MONOTONIC);
         if (now_ns > until_ns)
             return;
         bench_sleep_until(now_ns + 20000);
     }
+}
+
+/* Waits until everything is forwarded, or nothing more for QUIET_NS. Returns when that was. */
+static uint64_t wait_until_quiet(const struct player *player)
+{
+    uint64_t forwarded = 0, quiet_ns = bench_clock_ns(CLOCK_MONOTONIC), now_ns = quiet_ns;
+    while (forwarded < player->expected && now_ns < quiet_ns + QUIET_NS) {
+        bench_sleep_until(now_ns + 1000000);
+        now_ns = bench_clock_ns(CLOCK_MONOTONIC);
+        uint64_t newer = totals_now(player->room).forwarded;
+        if (newer != forwarded)
+            quiet_ns = now_ns;
+        forwarded = newer;
+    }
+    return quiet_ns;
 }
 
 /* Waits until a packet is due. When other programs kept the player from playing in time, it catches
@@ -85,9 +106,10 @@ static void play(struct player *player)
         wait_until_due(player, i, due_ns);
         room_publish(player->room, shot);
         player->sent++;
+        player->expected += scenario_receivers(&player->room->scenario, shot->publisher);
     }
     wait_for_workers(player, 0);
-    bench_sleep_until(bench_clock_ns(CLOCK_MONOTONIC) + DRAIN_NS); /* what waits for company */
+    player->played_ns = wait_until_quiet(player) - start_ns;
 }
 
 /* ---- Measuring ------------------------------------------------------------------------------ */
@@ -96,7 +118,6 @@ struct measure {
     struct rh_counters counters; /* of all workers together */
     struct bench_usage usage[RH_WORKERS_MAX];
     uint64_t switches;
-    uint64_t monotonic_ns;
 };
 
 static void measure_host(struct host *host, void *argument)
@@ -109,7 +130,7 @@ static void measure_host(struct host *host, void *argument)
 static struct measure measure_now(struct room *room)
 {
     enum { FIELDS = sizeof(struct rh_counters) / sizeof(uint64_t) };
-    struct measure measure = {.monotonic_ns = bench_clock_ns(CLOCK_MONOTONIC)};
+    struct measure measure = {0};
     uint64_t lag_us = 0;
     for (uint32_t i = 0; i < room->worker_count; i++) {
         host_run(&room->hosts[i], measure_host, &measure);
@@ -158,7 +179,7 @@ static void print_result(
     if (player->remap_ns == 0) /* else what a slot waits for is not forwarded */
         PRINT("expected", expected);
     print_workers(room, before, after);
-    PRINT("wall_ns", after->monotonic_ns - before->monotonic_ns - DRAIN_NS);
+    PRINT("wall_ns", player->played_ns);
     PRINT("published", player->shots.count);
     PRINT("player_late_max_us", player->late_max_ns / 1000);
     PRINT_COUNT("received", received_packets);

@@ -164,7 +164,8 @@ void rh_load_note_missing(
     struct rh_load_loop *loop, struct rh_load_endpoint *endpoint, struct rh_load_slot *slot,
     uint64_t first_seq64, uint32_t count)
 {
-    if (!endpoint->config.nack_on) {
+    bool is_resent = slot->config.kind == RH_VIDEO || slot->config.rtx_ssrc != 0;
+    if (!endpoint->config.nack_on || !is_resent) {
         on_picture_loss(loop, endpoint, slot);
         return;
     }

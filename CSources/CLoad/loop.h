@@ -86,19 +86,20 @@ struct rh_load_frame_search {
     uint32_t timestamp;
 };
 
-/* Owner: an endpoint. */
+/* Owner: an endpoint. What every packet touches comes first. */
 struct rh_load_slot {
-    struct rh_load_slot_config config;
-    struct rh_load_arrivals arrivals;
+    alignas(64) struct rh_load_slot_config config;
     double units_per_ns;
+    uint32_t until_open;          /* packets until the next is opened */
+    bool is_resting;              /* the next packet begins something new */
+    bool is_marked;
+    bool is_searching;            /* for the first complete frame: every packet is opened */
     uint64_t bytes, frames;
     uint64_t last_frame_ns;       /* 0: resting */
     uint64_t last_packet_ns, first_packet_ns, longest_gap_ns;
-    uint32_t until_open;          /* packets until the next is opened */
-    bool is_resting;              /* the next packet begins something new */
-    uint64_t rest_ns;             /* since then; packets still on their way do not end it */
-    bool is_marked;
-    bool is_searching;            /* for the first complete frame: every packet is opened */
+    struct rh_load_arrivals arrivals;
+
+    uint64_t rest_ns;             /* resting since; packets still on their way do not end it */
     uint32_t source_id;
     uint64_t source_packet_ns, source_frame_ns;
     struct rh_load_mark mark;     /* the newest */

@@ -9,7 +9,8 @@
 
 enum { SLACK_BYTES = 64 }; /* ciphers may touch what follows a packet */
 
-/* Packets that were on their way when a slot began to rest do not end its rest. */
+/* Packets that were on their way when a slot began to rest do not end its rest for so long; a
+ * keyframe or another source does. */
 static const uint64_t tail_ns = 200 * RH_LOAD_MS;
 
 /* One RTP packet on its way through this file. */
@@ -19,6 +20,7 @@ struct item {
     uint32_t timestamp;
     size_t size;           /* on the wire */
     bool marker, is_resend;
+    bool has_begun;        /* it is the first of its source */
 };
 
 /* A packet in clear. */
@@ -93,10 +95,11 @@ static void count_frame(struct rh_load_loop *loop, struct rh_load_slot *slot, ui
     slot->last_frame_ns = arrival_ns;
 }
 
-static void begin_source(struct rh_load_slot *slot, uint64_t arrival_ns)
+static void begin_source(struct rh_load_slot *slot, struct item *item)
 {
+    item->has_begun = true;
     slot->is_resting = false;
-    slot->source_packet_ns = arrival_ns;
+    slot->source_packet_ns = item->arrival_ns;
     slot->source_frame_ns = 0;
     slot->is_searching = true;
     slot->search = (struct rh_load_frame_search){0};
@@ -135,7 +138,7 @@ static void count_new(
 /* Returns false for a repetition. */
 static bool count_packet(
     struct rh_load_loop *loop, struct rh_load_endpoint *endpoint, struct rh_load_slot *slot,
-    const struct item *item)
+    struct item *item)
 {
     struct rh_load_arrival arrival =
         rh_load_arrivals_note(&slot->arrivals, item->seq64, item->is_resend);
@@ -150,7 +153,7 @@ static bool count_packet(
     if (arrival.is_late && slot->missing_count != 0)
         forget_missing(slot, item->seq64);
     if (slot->is_resting && (slot->rest_ns == 0 || item->arrival_ns > slot->rest_ns + tail_ns))
-        begin_source(slot, item->arrival_ns);
+        begin_source(slot, item);
     if (!arrival.is_late) {
         uint64_t since_ns = item->arrival_ns - loop->started_ns;
         rh_load_arrivals_note_time(
@@ -199,7 +202,7 @@ static void search_frame(
 }
 
 static void note_stamp(
-    struct rh_load_loop *loop, struct rh_load_slot *slot, const struct item *item,
+    struct rh_load_loop *loop, struct rh_load_slot *slot, struct item *item,
     const struct opened *opened)
 {
     uint32_t source_id;
@@ -209,10 +212,9 @@ static void note_stamp(
             &source_id, &sent_ns))
         return;
     if (source_id != slot->source_id) {
-        bool is_first = slot->source_packet_ns == item->arrival_ns && slot->source_id == 0;
         slot->source_id = source_id;
-        if (!is_first && !slot->is_resting)
-            begin_source(slot, item->arrival_ns);
+        if (!item->has_begun)
+            begin_source(slot, item);
     }
     if (item->is_resend)
         return;
@@ -223,7 +225,7 @@ static void note_stamp(
 }
 
 static void inspect(
-    struct rh_load_loop *loop, struct rh_load_slot *slot, const struct item *item,
+    struct rh_load_loop *loop, struct rh_load_slot *slot, struct item *item,
     struct opened *opened)
 {
     slot->decrypted++;
@@ -232,7 +234,10 @@ static void inspect(
         return;
     }
     rh_payload_parse(slot->config.codec, opened->bytes, &opened->packet);
-    slot->keyframes += opened->packet.layer.keyframe && slot->config.kind == RH_VIDEO;
+    bool is_keyframe = opened->packet.layer.keyframe && slot->config.kind == RH_VIDEO;
+    slot->keyframes += is_keyframe;
+    if (is_keyframe && slot->is_resting)
+        begin_source(slot, item);
     note_stamp(loop, slot, item, opened);
     if (slot->is_searching)
         search_frame(slot, item, &opened->packet.layer);

@@ -83,9 +83,10 @@ bool rh_load_slot_expect(
     if (slot == NULL) {
         if (endpoint->slot_count == RH_LOAD_SLOTS_PER_ENDPOINT || !grow(endpoint))
             return false;
-        slot = calloc(1, sizeof *slot);
+        slot = aligned_alloc(alignof(struct rh_load_slot), sizeof *slot);
         if (slot == NULL)
             return false;
+        memset(slot, 0, sizeof *slot);
         slot->is_resting = true;
         slot->until_open = 1;
         endpoint->slots[endpoint->slot_count++] = slot;
@@ -166,11 +167,11 @@ void rh_load_slot_apply_mark(
     slot->mark_first_frame_ns = 0;
     bool is_here = slot->source_packet_ns >= slot->mark.since_ns
         && (mark->source_id == 0 || mark->source_id == slot->source_id);
-    if (!is_here) { /* the next packet begins something new, even from the same source */
+    if (!is_here && !slot->is_resting) { /* something new is to begin, even of the same source */
         slot->is_resting = true;
-        slot->rest_ns = 0;
-        slot->source_id = 0;
-    } else if (slot->source_frame_ns == 0) {
+        slot->rest_ns = loop->now_ns;
+        slot->last_frame_ns = 0;
+    } else if (is_here && slot->source_frame_ns == 0) {
         slot->is_searching = true;
     }
     rh_load_slot_note_mark(loop, slot);

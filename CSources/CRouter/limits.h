@@ -129,6 +129,12 @@ enum {
      * this long; until then its late packets are dropped. */
     RH_SOURCE_RETURN_US = 500000,
 
+    /* A slot that begins within this time after a keyframe gets it and all since then out of the
+     * history: a little more than the interval at which keyframes are asked for. At 2.5 Mbit/s
+     * that is 130 packets. */
+    RH_REPLAY_US = 500000,
+    RH_REPLAY_PACKETS = 192,
+
     /* Unknown SSRCs are told at most once in this time by each peer. */
     RH_UNKNOWN_REPEAT_US = 1000000,
 };

@@ -11,7 +11,7 @@ public struct NodeCandidate: Sendable, Equatable {
     public var meetings: Int
     /// Users of each meeting that has some.
     public var usersByMeeting: [Int]
-    /// What the node's latest beat said: busiest worker, 0 to 1, and participants.
+    /// What the node's latest beat said: share in use, 0 to 1, and participants.
     public var beatLoad: Double
     public var beatUsers: Int
 
@@ -24,6 +24,9 @@ public struct NodeCandidate: Sendable, Equatable {
         beatLoad = 0
         beatUsers = 0
     }
+
+    /// The node would refuse newcomers, as it said itself.
+    public var isFull: Bool { beatLoad >= 1 || (capacity > 0 && beatUsers >= capacity) }
 }
 
 /// Counters that are minutes old make every instance send every meeting to the node that looks
@@ -50,12 +53,12 @@ public enum Assignment {
         return max(Double(counted) / streams, node.beatLoad, Double(node.beatUsers) / capacity)
     }
 
-    /// All nodes in the order in which they should be asked: each is the better of two that are
+    /// All nodes with room in the order in which they should be asked: each is the better of two that are
     /// drawn with a chance that grows with their capacity.
     public static func order(
         _ nodes: [NodeCandidate], using generator: inout some RandomNumberGenerator
     ) -> [NodeCandidate] {
-        var rest = nodes.filter { $0.capacity > 0 }
+        var rest = nodes.filter { $0.capacity > 0 && !$0.isFull }
         var ordered: [NodeCandidate] = []
         while !rest.isEmpty {
             let first = draw(rest, except: nil, using: &generator)

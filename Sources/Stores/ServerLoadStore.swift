@@ -8,7 +8,7 @@ public struct ServerBeat: Sendable, Equatable {
     public var address: String
     /// Participants it is willing to carry.
     public var capacity: Int
-    /// Share of the busiest worker's time that is used, 0 to 1.
+    /// Share of the workers' capacity in use, 0 to 1; 1: full, refuses newcomers.
     public var load: Double
     public var liveMeetings: Int
     public var liveUsers: Int

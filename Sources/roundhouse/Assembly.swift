@@ -190,6 +190,10 @@ struct Assembly {
     private func routing() throws -> RoutingConfiguration {
         var configuration = RoutingConfiguration(
             nodeID: try nodeID(), address: site.nodeURL, dataFolder: data + "/router")
+        configuration.capacity = settings.integer(.capacity)
+        configuration.meeting.participantsMax = configuration.capacity
+        configuration.limits.socketsMax = max(
+            configuration.limits.socketsMax, 2 * configuration.capacity)
         configuration.meeting.resumeWindow = settings.duration(.resumeWindow)
         configuration.meeting.emptyTimeout = settings.duration(.emptyMeetingTimeout)
         configuration.ticketLifetime = settings.duration(.ticketLifetime)
@@ -217,6 +221,8 @@ struct Assembly {
             bind: isLocal ? .loopbackV4 : bind,
             firstPort: UInt16(settings.integer(.mediaPort)),
             announced: isLocal ? [.loopbackV4] : offered)
+        configuration.reserve(participants: settings.integer(.capacity))
+        configuration.branchSize = settings.integer(.branchSize)
         configuration.sendWindowMicroseconds = settings.integer(.sendWindow)
         configuration.paddingBytesMax = settings.integer(.paddingBytes)
         configuration.hasSegmentation = settings.text(.segmentation) != "off"

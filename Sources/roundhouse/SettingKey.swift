@@ -8,6 +8,8 @@ enum SettingKey: String, CaseIterable, Sendable {
     case announce
     case mediaPort = "media-port"
     case workers
+    case capacity
+    case branchSize = "branch-size"
     case sendWindow = "send-window-us"
     case paddingBytes = "padding-bytes"
     case segmentation
@@ -61,7 +63,7 @@ enum SettingKey: String, CaseIterable, Sendable {
         switch self {
         case .host, .port, .data, .web, .logLevel, .workers, .mediaPort, .announce:
             serverDescription
-        case .sendWindow, .paddingBytes, .segmentation, .receiveCoalescing: mediaDescription
+        case .capacity, .branchSize, .sendWindow, .paddingBytes, .segmentation, .receiveCoalescing: mediaDescription
         case .tlsCert, .tlsKey, .selfSigned, .origin, .serviceKey, .ticketKey,
             .signInsPerAddress, .socketsPerAddress:
             securityDescription
@@ -101,6 +103,15 @@ enum SettingKey: String, CaseIterable, Sendable {
 
     private var mediaDescription: Description {
         switch self {
+        case .capacity:
+            .init(
+                kind: .integer(1...100_000), fallback: "1000",
+                meaning: "participants that this node takes, of all meetings together")
+        case .branchSize:
+            .init(
+                kind: .integer(1...100_000), fallback: "16",
+                meaning: "participants of one meeting that share a media thread before the "
+                    + "meeting spreads over more")
         case .sendWindow:
             .init(
                 kind: .integer(0...20_000), fallback: "5000",

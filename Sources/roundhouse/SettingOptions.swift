@@ -22,6 +22,10 @@ struct SettingOptions: ParsableArguments {
     var mediaPort: String?
     @Option(help: "Media threads; 0: one a core.")
     var workers: String?
+    @Option(help: "Participants that this node takes, of all meetings together.")
+    var capacity: String?
+    @Option(help: "Participants of one meeting that share a media thread before it spreads.")
+    var branchSize: String?
     @Option(help: "Microseconds a media packet waits for company under load; 0: never.")
     var sendWindowUs: String?
     @Option(help: "RTP padding that lets packets share a kernel message; 0: none.")
@@ -81,7 +85,8 @@ struct SettingOptions: ParsableArguments {
     private func given() -> [SettingKey: [String]] {
         let single: [(SettingKey, String?)] = [
             (.host, host), (.port, port), (.data, data), (.web, web), (.mediaPort, mediaPort),
-            (.workers, workers), (.sendWindow, sendWindowUs), (.paddingBytes, paddingBytes),
+            (.workers, workers), (.capacity, capacity), (.branchSize, branchSize),
+            (.sendWindow, sendWindowUs), (.paddingBytes, paddingBytes),
             (.segmentation, segmentation), (.receiveCoalescing, receiveCoalescing),
             (.tlsCert, tlsCert), (.tlsKey, tlsKey), (.nodeID, nodeID),
             (.nodeURL, nodeURL), (.serviceKey, serviceKey), (.ticketKey, ticketKey),

@@ -121,6 +121,12 @@ struct Settings: Sendable {
         throw SettingsError(description: "'\(name)' in \(path) must be a value or a list of values")
     }
 
+    /// Read elsewhere: the file's place; the packet path's ciphers ("openssl" or "ipsec-mb", the
+    /// fastest by default); the build.
+    private static let notSettings: Set<String> = [
+        "ROUNDHOUSE_CONFIG", "ROUNDHOUSE_CIPHER", "ROUNDHOUSE_TARGETS",
+    ]
+
     private static func read(
         _ environment: [String: String]
     ) throws(SettingsError) -> [SettingKey: [String]] {
@@ -129,7 +135,7 @@ struct Settings: Sendable {
             uniqueKeysWithValues: SettingKey.allCases.map { ($0.environmentName, $0) })
         var layer: [SettingKey: [String]] = [:]
         for (name, value) in environment where name.hasPrefix(prefix) {
-            if ["ROUNDHOUSE_CONFIG", "ROUNDHOUSE_TARGETS"].contains(name) { continue }
+            if notSettings.contains(name) { continue }
             guard let key = keys[name] else {
                 let lower = name.dropFirst(prefix.count).lowercased().replacing("_", with: "-")
                 throw SettingsError(

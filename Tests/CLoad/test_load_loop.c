@@ -187,6 +187,32 @@ static void lateMarkFindsWhatAWatchSaw(void **state)
     pair_close(&pair);
 }
 
+static void sameSourceBeginsAnewWithItsKeyframe(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_open(&pair, &(struct pair_config){0});
+    expect_both(&pair, 1);
+    start_both(&pair, 1);
+    wait_slot(&pair, 1, SSRC_VIDEO, SLOT(packets), 30);
+    uint64_t since_ns = rh_load_now_ns();
+    rh_load_endpoint_watch(pair.loops[1], pair.endpoints[1], 10000000000);
+    rh_load_slot_rest(pair.loops[1], pair.endpoints[1], SSRC_VIDEO);
+    struct rh_load_slot_report before = slot_report(&pair, 1, SSRC_VIDEO);
+    struct rh_load_stream_config again = video_config(1); /* goes on with a keyframe */
+    assert_int_equal(rh_load_stream_start(pair.loops[0], pair.endpoints[0], &again), RH_OK);
+    struct rh_load_slot_report video =
+        wait_slot(&pair, 1, SSRC_VIDEO, SLOT(source_packet_ns), since_ns);
+    assert_int_equal(video.source_id, before.source_id);
+    struct rh_load_mark mark = {.ssrc = SSRC_VIDEO, .source_id = 1, .since_ns = since_ns};
+    rh_load_slot_mark(pair.loops[1], pair.endpoints[1], &mark);
+    video = wait_slot(&pair, 1, SSRC_VIDEO, SLOT(mark_first_frame_ns), since_ns);
+    assert_int_equal(video.mark_first_packet_ns, video.source_packet_ns);
+    assert_int_equal(video.keyframes, before.keyframes + 1);
+    assert_int_equal(video.lost + video.duplicates, 0);
+    pair_close(&pair);
+}
+
 static void restsAreNoFreezes(void **state)
 {
     (void)state;
@@ -343,6 +369,7 @@ int main(void)
         cmocka_unit_test(pictureLossAsksForAKeyframe),
         cmocka_unit_test(marksFindTheFirstFrameOfTheirSource),
         cmocka_unit_test(lateMarkFindsWhatAWatchSaw),
+        cmocka_unit_test(sameSourceBeginsAnewWithItsKeyframe),
         cmocka_unit_test(restsAreNoFreezes),
         cmocka_unit_test(reportsCrossBothWays),
         cmocka_unit_test(stunAndDtlsGoUpAndDown),

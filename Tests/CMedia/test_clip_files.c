@@ -247,7 +247,7 @@ static void ogg_says_what_is_wrong(void **state)
     rh_clip_free(clip);
 }
 
-/* ---- H.264: units made of a type byte and counting bytes; their inside is not looked at ------- */
+/* ---- H.264: units made of a type byte and counting bytes; nobody looks inside ---------------- */
 
 static uint8_t unit_byte(size_t i)
 {

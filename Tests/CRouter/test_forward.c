@@ -251,7 +251,8 @@ static void rtxFillsTheGap(void **state)
     room_end(&room);
 }
 
-/* Another track goes on with the numbers of the one before. */
+/* Another track goes on with the numbers of the one before, beginning with its last keyframe when
+ * that came a moment ago. */
 static void remapContinuesTheNumbers(void **state)
 {
     (void)state;
@@ -267,8 +268,16 @@ static void remapContinuesTheNumbers(void **state)
         uint32_t from = n % 2;
         struct rh_slot_binding binding = {tracks[from], PT_VIDEO_OUT, PT_RTX_OUT, lowest};
         assert_int_equal(slot_bind(&room.host, room.slots[0], &binding), RH_OK);
+        if (n >= 2) {
+            expect_video(&room.subscribers[0], &received);
+            assert_int_equal(
+                received.payload[received.payload_bytes - 1], (uint8_t)(700 * from + n - 2));
+            assert_int_equal(received.seq, (uint16_t)(last.seq + 1));
+            assert_true((int32_t)(received.timestamp - last.timestamp) > 0);
+            last = received;
+        }
         struct vp8 vp8 = picture((uint16_t)(700 * from + n), true);
-        send_video(publishers[from], 900 + from, (uint16_t)(40000 * from + n), NULL, &vp8);
+        send_video(publishers[from], 900 + from, (uint16_t)(40000 * from + n / 2), NULL, &vp8);
         expect_video(&room.subscribers[0], &received);
         assert_int_equal(received.payload[received.payload_bytes - 1], vp8.fill);
         if (n > 0) {

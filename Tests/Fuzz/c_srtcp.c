@@ -1,7 +1,7 @@
 /* Any bytes as SRTCP: as they are, and protected with the right key first, whole and with one bit
  * turned. SPDX-License-Identifier: Apache-2.0
  *
- * First byte: bit 0 the profile; the second and third: which bit is turned. */
+ * First byte: bit 0 the profile, bit 1 the backend; the second and third: which bit is turned. */
 #include "srtp_target.h"
 #include "wire/bytes.h"
 
@@ -19,7 +19,8 @@ static void round_trip(
     RH_ASSERT(rh_srtp_unprotect_rtcp(&target->receive, copy, &in) != RH_OK);
     in = protected_bytes;
     enum rh_result result = rh_srtp_unprotect_rtcp(&target->receive, out, &in);
-    RH_ASSERT(result == (bytes[0] >> 6 == 2 ? RH_OK : RH_MALFORMED));
+    bool is_rtcp = bytes[0] >> 6 == 2 && protected_bytes <= RH_AAD_BYTES_MAX;
+    RH_ASSERT(result == (is_rtcp ? RH_OK : RH_MALFORMED));
     if (result == RH_OK)
         RH_ASSERT(in == size && memcmp(out, bytes, size) == 0);
 }
@@ -29,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (size < 3 || size > SRTP_INPUT_MAX)
         return 0;
     struct srtp_target target;
-    srtp_target_init(&target, bytes[0] & 1);
+    srtp_target_init(&target, bytes[0]);
     size_t in = size - 3;
     uint8_t *copy = malloc(in + 1);
     if (copy == NULL)

@@ -1,7 +1,7 @@
 /* Any bytes as SRTP: as they are, and protected with the right key first, whole and with one bit
  * turned. SPDX-License-Identifier: Apache-2.0
  *
- * First byte: bit 0 the profile; the second and third: which bit is turned. */
+ * First byte: bit 0 the profile, bit 1 the backend; the second and third: which bit is turned. */
 #include "srtp_target.h"
 #include "wire/bytes.h"
 #include "wire/seq.h"
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (size < 3 || size > SRTP_INPUT_MAX)
         return 0;
     struct srtp_target target;
-    srtp_target_init(&target, bytes[0] & 1);
+    srtp_target_init(&target, bytes[0]);
     open_raw(&target, bytes + 3, size - 3);
     round_trip(&target, bytes + 3, size - 3, rh_get16(bytes + 1));
     srtp_target_deinit(&target);

@@ -98,23 +98,30 @@ import Testing
         return agent
     }
 
-    private func reply(_ node: inout IceLiteAgent, to request: [UInt8]) throws -> IceOutcome {
+    /// What the node says to the client's next request.
+    private func exchange(
+        _ client: inout IceClient, _ node: inout IceLiteAgent, nowUs: UInt64
+    ) throws -> (selected: Endpoint?, reply: [UInt8]) {
+        let polled = client.poll(nowUs: nowUs)
+        let request = try #require(polled)
+        let parsed = StunMessage.parse(request.span)
+        let message = try #require(parsed)
         let from = Endpoint(address: .loopbackV4, port: 4000)
-        let message = try #require(StunMessage.parse(request.span))
-        return node.receive(message, request.span, from: from, nowUs: 1)
+        let outcome = node.receive(message, request.span, from: from, nowUs: nowUs)
+        return (outcome.select, try #require(outcome.reply))
     }
 
     @Test func theNodeAnswersAndThePairIsNominated() throws {
         var (client, node) = (IceClient(local: local, remote: remote), node())
-        let request = try #require(client.poll(nowUs: 0))
-        #expect(client.poll(nowUs: 1) == nil, "not twice at once")
-        let outcome = try reply(&node, to: request)
-        #expect(outcome.select?.port == 4000)
-        #expect(client.receive(try #require(outcome.reply), nowUs: 2))
-        #expect(client.isConnected)
+        let answer = try exchange(&client, &node, nowUs: 0)
+        let repeated = client.poll(nowUs: 1)
+        #expect(repeated == nil, "not twice at once")
+        #expect(answer.selected?.port == 4000)
+        let isNews = client.receive(answer.reply, nowUs: 2)
+        #expect(isNews && client.isConnected)
     }
 
-    @Test func requestsAreRepeatedMoreAndMoreSlowly() throws {
+    @Test func requestsAreRepeatedMoreAndMoreSlowly() {
         var client = IceClient(local: local, remote: remote)
         var times: [UInt64] = []
         for now in stride(from: UInt64(0), to: 4_000_000, by: 10_000) {
@@ -125,27 +132,30 @@ import Testing
 
     @Test func consentIsKeptAndExpires() throws {
         var (client, node) = (IceClient(local: local, remote: remote), node())
-        let first = try reply(&node, to: try #require(client.poll(nowUs: 0)))
-        _ = client.receive(try #require(first.reply), nowUs: 0)
-        #expect(client.poll(nowUs: 3_900_000) == nil)
-        let request = try #require(client.poll(nowUs: 6_000_000))
-        let answer = try #require(try reply(&node, to: request).reply)
-        #expect(!client.receive(answer, nowUs: 6_000_000), "connected before")
+        let first = try exchange(&client, &node, nowUs: 0)
+        _ = client.receive(first.reply, nowUs: 0)
+        let early = client.poll(nowUs: 3_900_000)
+        #expect(early == nil)
+        let second = try exchange(&client, &node, nowUs: 6_000_000)
+        let isNews = client.receive(second.reply, nowUs: 6_000_000)
+        #expect(!isNews, "connected before")
         #expect(!client.hasExpired(nowUs: 36_000_000))
         #expect(client.hasExpired(nowUs: 36_000_001))
     }
 
     @Test func foreignAnswersAreNothing() throws {
         var client = IceClient(local: local, remote: remote)
-        let request = try #require(client.poll(nowUs: 0))
-        #expect(!client.receive([], nowUs: 1))
-        #expect(!client.receive(request, nowUs: 1), "its own request")
+        let polled = client.poll(nowUs: 0)
+        let own = try #require(polled)
         let other = IceCredentials(ufrag: "nodenode", pwd: "anotheranotheranotherxyz")
-        var liar = IceLiteAgent(local: other, nowUs: 0)
-        liar.setRemote(local, nowUs: 0)
-        var forged = IceClient(local: local, remote: other)
-        let answer = try #require(try reply(&liar, to: try #require(forged.poll(nowUs: 0))).reply)
-        #expect(!client.receive(answer, nowUs: 1))
+        var stranger = IceLiteAgent(local: other, nowUs: 0)
+        stranger.setRemote(local, nowUs: 0)
+        var friend = IceClient(local: local, remote: other)
+        let foreign = try exchange(&friend, &stranger, nowUs: 0).reply
+        for datagram in [[], own, foreign] {
+            let isNews = client.receive(datagram, nowUs: 1)
+            #expect(!isNews)
+        }
         #expect(!client.isConnected)
     }
 }

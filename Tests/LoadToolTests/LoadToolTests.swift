@@ -10,7 +10,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("--url", { (o: inout LoadOptions) in o.url = "ftp://host" }),
+        ("--url", { @Sendable (o: inout LoadOptions) in o.url = "ftp://host" }),
         ("--meetings", { o in o.meetings = 0 }),
         ("--participants", { o in o.participants = 0 }),
         ("--feeds", { o in o.feeds = 50 }),

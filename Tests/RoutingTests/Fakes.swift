@@ -161,7 +161,9 @@ final class FakeMedia: MediaNode {
         callSink.yield(call)
     }
 
-    func makePeer(label: String) async throws(MediaRefusal) -> any MediaPeer {
+    var hasRoom: Bool { state.withLock { !$0.isFull } }
+
+    func makePeer(meeting: String, label: String) async throws(MediaRefusal) -> any MediaPeer {
         let id: MediaPeerID? = state.withLock { state in
             guard !state.isFull else { return nil }
             let id = MediaPeerID(state.next)

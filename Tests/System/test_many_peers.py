@@ -17,7 +17,7 @@ RATE_MIN = 0.9
 VIEWERS = 3
 CHANGES = 1000          # of each viewer
 CHANGES_A_SECOND = 45   # a node accepts 50 packets a second of a socket
-NODE_OPTIONS = ("--workers", "2")
+NODE_OPTIONS = ("--workers", "2", "--branch-size", "4")
 
 
 async def meet(api, count: int, video_slots: int, audio_slots: int) -> list[Peer]:

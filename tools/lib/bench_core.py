@@ -11,6 +11,7 @@ import bench_stats
 from bench_result import Case, Options
 from bench_stats import Sample, Usage
 
+PLAYER_LATE_MAX_US = 20_000
 ABOUT = {
     "gallery": "A: 50 participants, each with audio and a thumbnail to all others, in real time",
     "stage": "B: one publisher, 30 frames/s of 10 packets of 1100 B, to {participants}",
@@ -99,6 +100,10 @@ def path_case(scenario: Scenario, seconds: float, limit: Scenario | None = None)
             program, [scenario.name],
             scenario.options(seconds, "participants", "segmentation", "workers", "rate"))
         keep(case, found, "cipher", "segmentation_refused", "participants", "meetings", "workers")
+        late = found.get("player_late_max_us", 0)
+        if late > PLAYER_LATE_MAX_US:
+            case.note(f"the publishers' thread was late by {late / 1000:.0f} ms once: what it then "
+                      "sent in one go shows in delay and loss")
         figures = figures_of(found)
         return figures | ratio(figures, shared.get(("limit", limit)))
 

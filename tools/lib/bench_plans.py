@@ -111,6 +111,9 @@ PLANS = {
     "memory": lambda options: alone(bench_memory.cases(options)),
     "peer-janus": lambda options: alone(bench_janus.cases(options)),
 }
+# What --profile looks into.
+PROFILED = {"gallery": bench_router.GALLERY, "stage": bench_router.stage(1000),
+            "small": bench_router.SMALL, "churn": bench_router.CHURN}
 NEEDS_SERVER = {"gallery", "stage", "small", "churn", "join", "memory", "peer-janus"}
 NEEDS_NETWORK = NEEDS_SERVER | {"limit", "scale"}
 # In `all`: fanout is a part of engine; the peer only where it is installed.

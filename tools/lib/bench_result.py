@@ -125,7 +125,17 @@ def print_result(found: dict) -> None:
             if summary.get(key) is not None:
                 print(f"    {key:32} {number(summary[key]):>12}  "
                       f"({number(summary[key + '_min'])} to {number(summary[key + '_max'])})")
-        for row in case["parameters"].get("rows", []):
-            print("    " + "  ".join(f"{k} {v}" for k, v in row.items()))
+        print_rows(case["parameters"].get("rows", []))
         for note in case["notes"]:
             print(f"    note: {note}")
+    if found.get("profile"):
+        print("\n  profile of the server")
+        print_rows(found["profile"])
+
+
+def print_rows(rows: list[dict]) -> None:
+    """Rows under their keys."""
+    if rows:
+        widths = {key: max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]}
+        for row in [{key: key for key in widths}, *rows]:
+            print("    " + "  ".join(f"{row[key]!s:{width}}" for key, width in widths.items()))

@@ -78,8 +78,11 @@ def server_settings(workers: int | None, segmentation: str | None = None) -> lis
     return words
 
 
-def run(options: Options, plan: Meetings, is_sunk: bool, *settings: str) -> Loaded:
-    """One run of a fresh server under the load."""
+def run(options: Options, plan: Meetings, is_sunk: bool, *settings: str, watch=None) -> Loaded:
+    """One run of a fresh server under the load.
+
+    watch  has `start(pid)` and `stop()`, called around the measured window; None: nobody watches
+    """
     with contextlib.ExitStack() as stack:
         on_phase, words = {}, ()
         if is_sunk:
@@ -89,7 +92,15 @@ def run(options: Options, plan: Meetings, is_sunk: bool, *settings: str) -> Load
         place = bench_server.place_of(options.network, words)
         server = stack.enter_context(bench_server.roundhouse(options, place, *settings))
         command = load_command(options, plan, server, place)
-        return Load(command, server, lambda phase: on_phase.get(phase, int)()).run()
+
+        def see(phase: str) -> None:
+            on_phase.get(phase, int)()
+            if watch and phase == "measuring":
+                watch.start(server.process.pid)
+            elif watch and phase == "done":
+                watch.stop()
+
+        return Load(command, server, see).run()
 
 
 def client_figures(report: dict) -> Sample:

@@ -21,6 +21,7 @@ import bench_compare
 import bench_core
 import bench_machine
 import bench_plans
+import bench_profile
 import bench_programs
 import bench_report
 import bench_result
@@ -234,6 +235,14 @@ def test_profile_names_the_costliest_functions_of_the_engine() -> None:
     found = bench_callgrind.profile(graph(1), graph(3), 200)
     equal(found[0], {"instructions": 18.0, "function": "rh_forward", "file": "forward.c"})
     equal([row["function"] for row in found], ["rh_forward", "rh_receive"])
+
+
+def test_rows_of_perf_are_read() -> None:
+    found = bench_profile.parse(
+        "# Overhead\tCommand\n12.50%\trouter\troundhouse\t[.] rh_forward\n"
+        "1.25%\trouter\t[kernel.kallsyms]\t[k] udp_sendmsg\n\nnonsense\n")
+    equal([(row["share"], row["function"]) for row in found],
+          [("12.5 %", "rh_forward"), ("1.2 %", "udp_sendmsg")])
 
 
 # ---- programs and results ----------------------------------------------------------------------

@@ -109,7 +109,8 @@ struct rh_load_endpoint_config {
     struct rh_extension_ids ids; /* written when publishing, read when receiving; 0: not used */
     uint8_t decrypt;             /* enum rh_load_decrypt */
     uint32_t decrypt_interval;   /* of RH_LOAD_DECRYPT_SAMPLE; 0: 16 */
-    bool nack_on;                /* ask for missing packets (RFC 4585 section 6.2.1) */
+    bool nack_on;                /* ask for missing packets (RFC 4585 section 6.2.1): of video, and
+                                    of sound with RTX */
     bool picture_loss_on;        /* PLI for a video hole that resends did not fill */
     uint64_t remb_bps;           /* sent each second (draft-alvestrand-rmcat-remb-03); 0: none */
     uint32_t rtcp_ssrc;          /* sender of our RTCP while nothing is published; 0: 1 */
@@ -255,7 +256,10 @@ enum rh_result rh_load_slot_forget(
  * histograms. Where the slot becomes known only by the node's answer, media may have begun before:
  * a watch since the subscribe (below) makes this call find them.
  *
- * source_id  only packets with this id in their stamp count; 0: any packet
+ * Without a rest before, the slot begins one (see slot_rest): a new keyframe, a new source's stamp,
+ * or 200 ms are the border between what it carried and what is waited for.
+ *
+ * source_id  only packets with this id in their stamp count; 0: any source
  * codec      of what will come; 0: as before
  * since_ns   when the subscribe was sent; 0: now */
 struct rh_load_mark {
@@ -272,8 +276,8 @@ enum rh_result rh_load_slot_mark(
 enum rh_result rh_load_endpoint_watch(
     struct rh_load_loop *loop, rh_load_endpoint_id endpoint, uint64_t duration_ns);
 
-/* Silence of the slot is wanted from now on (unsubscribed, muted): it is no freeze. The next packet
- * or mark ends this. */
+/* Silence of the slot is wanted from now on (unsubscribed, muted): it is no freeze. A keyframe or
+ * another source's stamp ends this, and any packet after 200 ms: earlier ones were on their way. */
 enum rh_result rh_load_slot_rest(
     struct rh_load_loop *loop, rh_load_endpoint_id endpoint, uint32_t ssrc);
 

@@ -121,6 +121,7 @@ static void forward_to_slot(
     pending->slot = slot->id;
     pending->buffer = job->place;
     pending->is_resend = false;
+    pending->is_replay = job->is_replay;
     rh_buffer_retain(job->buffer);
     rh_pending_add(&forwarder->pending, slot->peer_index);
 }
@@ -170,4 +171,40 @@ enum rh_result rh_forward(
         job->entry = 0;
     }
     return RH_OK;
+}
+
+/* ---- A slot's beginning -------------------------------------------------------------------- */
+
+/* True when the history holds everything from the keyframe on. */
+static bool is_whole(const struct rh_media *media, const struct rh_encoding *encoding)
+{
+    uint64_t newest = encoding->window.highest_seq64;
+    for (uint64_t seq64 = encoding->keyframe_seq64; seq64 <= newest; seq64++)
+        if (rh_history_find(&encoding->history, &media->buffers, seq64) == NULL)
+            return false;
+    return true;
+}
+
+void rh_replay(struct rh_forwarder *forwarder, rh_slot_id id, uint64_t now_us)
+{
+    struct rh_media *media = &forwarder->media;
+    struct rh_slot *slot = rh_media_slot(media, id);
+    if (slot == NULL || !rh_media_slot_can_replay(media, slot, now_us))
+        return;
+    struct rh_forward_job job = {
+        .track_index = slot->track_index, .encoding = slot->select.target.encoding,
+        .now_us = now_us, .is_replay = true};
+    struct rh_encoding *encoding = &media->tracks[job.track_index].encodings[job.encoding];
+    uint32_t room = RH_PENDING_PACKETS - forwarder->pending.count;
+    if (room < RH_REPLAY_PACKETS || !is_whole(media, encoding)) {
+        rh_media_slot_ask(media, slot, now_us);
+        return;
+    }
+    rh_subscription entry = *rh_subscriptions_at(&media->subscriptions, slot->position);
+    uint64_t newest = encoding->window.highest_seq64;
+    for (uint64_t seq64 = encoding->keyframe_seq64; seq64 <= newest; seq64++) {
+        job.buffer = rh_history_find(&encoding->history, &media->buffers, seq64);
+        job.place = rh_buffers_place(&media->buffers, job.buffer);
+        forward_to_slot(forwarder, entry, &job);
+    }
 }

@@ -30,6 +30,7 @@ struct rh_forward_job {
     uint8_t encoding;
     bool late;      /* a lower sequence number than the newest */
     bool branched;  /* relayed to the branches already */
+    bool is_replay; /* for one slot, out of the history */
     uint32_t place; /* of the buffer, and */
     uint64_t now_us; /* the time: filled in by rh_forward */
     uint32_t chunk; /* where the walk goes on; RH_NO_INDEX: at its end */
@@ -69,6 +70,11 @@ struct rh_received rh_receive_relayed(
  * written before the call is repeated with the same job, RH_OK when every slot was looked at. */
 enum rh_result rh_forward(
     struct rh_forwarder *forwarder, struct rh_forward_job *job, uint64_t now_us);
+
+/* Lets a slot that carries nothing yet begin with the newest keyframe and all that came since, out
+ * of the history, where rh_media_slot_can_replay says so; asks for a keyframe where that fails.
+ * Nothing happens when not everything finds room. */
+void rh_replay(struct rh_forwarder *forwarder, rh_slot_id slot, uint64_t now_us);
 
 /* Writes all that waits for subscribers into the send queue. Returns RH_FULL when the queue is to
  * be flushed before the call is repeated, RH_OK when nothing waits any more. */

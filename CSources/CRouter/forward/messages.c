@@ -291,6 +291,8 @@ static inline void count_sent(struct part *part, const struct item *item, size_t
     slot->sent_packets++;
     slot->sent_bytes += item->buffer->packet.payload_bytes;
     slot->last_sent_us = part->now_us;
+    if (item->pending->is_replay)
+        return;
     uint64_t waited_us = (part->now_us - item->buffer->arrival_us) | 1;
     uint32_t bucket = 63u - (uint32_t)__builtin_clzll(waited_us);
     if (bucket >= RH_LATENCY_BUCKETS)

@@ -26,6 +26,7 @@ struct rh_pending_packet {
     uint8_t payload_type;       /* outgoing */
     bool marker;
     bool is_resend;
+    bool is_replay; /* waited in the history: no matter of latency */
 };
 static_assert(sizeof(struct rh_pending_packet) <= 40);
 

@@ -39,14 +39,17 @@ static void tell(struct rh_media *media, struct rh_encoding *encoding, uint8_t b
 }
 
 static void note_keyframe(
-    struct rh_media *media, struct rh_track *track, uint8_t index, const struct rh_packet *packet)
+    struct rh_media *media, struct rh_track *track, uint8_t index, const struct rh_buffer *buffer)
 {
+    const struct rh_packet *packet = &buffer->packet;
     struct rh_encoding *encoding = &track->encodings[index];
     bool is_same = encoding->keyframes > 0 && encoding->keyframe_timestamp == packet->timestamp;
     if (!packet->layer.keyframe || is_same)
         return;
     encoding->keyframes++;
     encoding->keyframe_timestamp = packet->timestamp;
+    encoding->keyframe_seq64 = buffer->seq64;
+    encoding->keyframe_at_us = buffer->arrival_us;
     struct rh_event event = {
         .kind = RH_EVENT_KEYFRAME, .encoding = index, .track = track->id,
         .peer = track->peer_index == RH_NO_INDEX ? 0 : media->peers[track->peer_index].id};
@@ -101,7 +104,7 @@ static struct rh_received accept(
     else if (before != 0)
         tell_gap(media, track, index, before, buffer->seq64);
     count_packet(encoding, buffer, track->config.clock_rate, is_resend);
-    note_keyframe(media, track, index, &buffer->packet);
+    note_keyframe(media, track, index, buffer);
     if (track->muted) {
         encoding->was_muted = true;
         RH_COUNT(media, drop_muted, 1);

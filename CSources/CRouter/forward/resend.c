@@ -52,6 +52,7 @@ enum rh_result rh_resend(struct rh_forwarder *forwarder, const struct rh_resend_
     pending->slot = slot->id;
     pending->buffer = rh_buffers_place(&media->buffers, buffer);
     pending->is_resend = true;
+    pending->is_replay = false;
     pending->marker =
         buffer->packet.marker || rh_select_decide_late(&slot->select, &buffer->packet).marker;
     rh_buffer_retain(buffer);

@@ -134,6 +134,14 @@ enum rh_result rh_media_slot_set_paused(
 enum rh_result rh_media_slot_report(
     const struct rh_media *media, rh_slot_id slot, struct rh_slot_report *report);
 
+/* True when the slot carries nothing yet and may begin with the newest keyframe (rh_replay): bind
+ * and set_paused then ask for no other. */
+bool rh_media_slot_can_replay(
+    const struct rh_media *media, const struct rh_slot *slot, uint64_t now_us);
+
+/* Asks for the keyframe that the slot waits for, if any. */
+void rh_media_slot_ask(struct rh_media *media, struct rh_slot *slot, uint64_t now_us);
+
 /* Copies what a bound slot carries and waits for, as its selector has it, into the track's list. */
 void rh_media_note_layers(struct rh_media *media, struct rh_slot *slot);
 

@@ -127,14 +127,32 @@ enum rh_result rh_media_slot_unbind(struct rh_media *media, rh_slot_id id)
     return RH_OK;
 }
 
-/* Notes what the selector carries and awaits, and asks for the keyframe it waits for. */
+/* Notes what the selector carries and awaits, and asks for the keyframe it waits for, unless the
+ * slot begins and may begin with the last one. */
 static void apply_target(struct rh_media *media, struct rh_slot *slot, uint64_t now_us)
 {
     rh_media_note_layers(media, slot);
+    if (!rh_media_slot_can_replay(media, slot, now_us))
+        rh_media_slot_ask(media, slot, now_us);
+}
+
+void rh_media_slot_ask(struct rh_media *media, struct rh_slot *slot, uint64_t now_us)
+{
     uint8_t awaited = rh_select_awaited(&slot->select);
-    if (!slot->paused && awaited != RH_SELECT_NOTHING)
+    if (slot->track_index != RH_NO_INDEX && !slot->paused && awaited != RH_SELECT_NOTHING)
         rh_media_want_keyframe(
             media, &media->tracks[slot->track_index], awaited, now_us, true);
+}
+
+bool rh_media_slot_can_replay(
+    const struct rh_media *media, const struct rh_slot *slot, uint64_t now_us)
+{
+    if (slot->track_index == RH_NO_INDEX || slot->paused
+        || slot->select.carried != RH_SELECT_NOTHING)
+        return false;
+    const struct rh_track *track = &media->tracks[slot->track_index];
+    return !track->muted
+        && rh_encoding_has_fresh_keyframe(&track->encodings[slot->select.target.encoding], now_us);
 }
 
 static struct rh_target clamp_target(const struct rh_track *track, struct rh_target target)

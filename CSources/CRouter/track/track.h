@@ -25,6 +25,8 @@ struct rh_encoding {
     uint64_t duplicate_packets, late_packets;
     uint64_t last_arrival_us;
     uint64_t keyframes;
+    uint64_t keyframe_seq64; /* first packet of the newest; 0: none since the stream began */
+    uint64_t keyframe_at_us; /* its arrival */
     uint64_t audio_level_sum, audio_level_count;
     uint64_t keyframe_wanted_at_us; /* last told; 0: never */
     uint64_t transit;               /* RFC 3550 appendix A.8, in clock units * 16 */
@@ -39,6 +41,14 @@ struct rh_encoding {
     uint64_t report_ntp;
     uint32_t waiting_slots, active_slots;
 };
+
+/* True when the newest keyframe came so lately that a slot may begin with it, from the history. */
+static inline bool rh_encoding_has_fresh_keyframe(
+    const struct rh_encoding *encoding, uint64_t now_us)
+{
+    return encoding->keyframe_seq64 != 0 && encoding->keyframe_at_us + RH_REPLAY_US > now_us
+        && encoding->window.highest_seq64 - encoding->keyframe_seq64 < RH_REPLAY_PACKETS;
+}
 
 /* One published source, or a mirror of one on another worker. Owner: struct rh_media. 1.7 KiB. */
 struct rh_track {

@@ -167,6 +167,7 @@ void rh_media_restart_encoding(struct rh_media *media, struct rh_track *track, u
     state->window = (struct rh_window){0};
     state->epoch++;
     state->received_packets = 0;
+    state->keyframe_seq64 = 0;
     state->received_bytes = 0;
     state->duplicate_packets = 0;
     state->late_packets = 0;

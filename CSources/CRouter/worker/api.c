@@ -215,7 +215,11 @@ enum rh_result rh_slot_create(
 enum rh_result rh_slot_bind(
     struct rh_worker *worker, rh_slot_id slot, const struct rh_slot_binding *binding)
 {
-    return rh_media_slot_bind(media_of(worker), slot, binding, rh_worker_now_us(worker));
+    uint64_t now_us = rh_worker_now_us(worker);
+    enum rh_result result = rh_media_slot_bind(media_of(worker), slot, binding, now_us);
+    if (result == RH_OK)
+        rh_replay(&worker->forwarder, slot, now_us);
+    return result;
 }
 
 enum rh_result rh_slot_unbind(struct rh_worker *worker, rh_slot_id slot)
@@ -231,7 +235,11 @@ enum rh_result rh_slot_set_target(
 
 enum rh_result rh_slot_set_paused(struct rh_worker *worker, rh_slot_id slot, bool paused)
 {
-    return rh_media_slot_set_paused(media_of(worker), slot, paused, rh_worker_now_us(worker));
+    uint64_t now_us = rh_worker_now_us(worker);
+    enum rh_result result = rh_media_slot_set_paused(media_of(worker), slot, paused, now_us);
+    if (result == RH_OK)
+        rh_replay(&worker->forwarder, slot, now_us);
+    return result;
 }
 
 uint32_t rh_slot_resend(

@@ -115,7 +115,8 @@ package struct Accounts: Sendable {
             atPath: fresh, contents: bytes, attributes: [.posixPermissions: 0o600])
         else { throw LoadFailure("--accounts \(file) cannot be written") }
         guard rename(fresh, file) == 0 else {
-            throw LoadFailure("--accounts \(file) cannot be written", String(cString: strerror(errno)))
+            let reason = String(cString: strerror(errno))
+            throw LoadFailure("--accounts \(file) cannot be written", reason)
         }
     }
 }

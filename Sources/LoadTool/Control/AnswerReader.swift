@@ -9,6 +9,11 @@ package struct AnswerPlan: Sendable {
     package struct Slot: Sendable, Equatable {
         package var mid: String
         package var plan: SlotPlan
+
+        package init(mid: String, plan: SlotPlan) {
+            self.mid = mid
+            self.plan = plan
+        }
     }
 
     package var secret: IceCredentials

@@ -159,7 +159,10 @@ package struct OfferWriter {
             add("a=fmtp:\(media) minptime=10;useinbandfec=1")
             return
         }
-        add("a=rtpmap:\(media) \(codec == .vp9 ? "VP9" : "VP8")/90000")
+        add("a=rtpmap:\(media) \(codec.rawValue.uppercased())/90000")
+        if codec == .h264 {
+            add("a=fmtp:\(media) packetization-mode=1;profile-level-id=42e01f")
+        }
         add("a=rtcp-fb:\(media) nack")
         add("a=rtcp-fb:\(media) nack pli")
         add("a=rtcp-fb:\(media) ccm fir")

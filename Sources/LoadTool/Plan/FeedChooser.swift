@@ -21,6 +21,11 @@ package struct FeedChange: Equatable, Sendable {
     /// one UNSUB_SUB keeps its slot.
     package var isSplit: Bool { !Set(unsubscribe).isDisjoint(with: subscribe) }
     package var isEmpty: Bool { unsubscribe.isEmpty && subscribe.isEmpty }
+
+    package init(unsubscribe: [FeedName] = [], subscribe: [FeedName] = []) {
+        self.unsubscribe = unsubscribe
+        self.subscribe = subscribe
+    }
 }
 
 /// A window over the publishers of a meeting in the order in which they were seen, as pages of a

@@ -64,11 +64,14 @@ package struct HtmlReport {
                 ]),
             plot(
                 "Memory of the server", "MiB", [
-                    PlotLine(
-                        "resident", series.map { $0.server_rss_bytes.map { Double($0) / 1_048_576 } })
+                    PlotLine("resident", series.map(\.server_rss_bytes).map(Self.mebibytes))
                 ]),
             plot("Participants", "joined", [PlotLine("joined", series.map { Double($0.joined) })]),
         ]
+    }
+
+    private static func mebibytes(_ bytes: UInt64?) -> Double? {
+        bytes.map { Double($0) / 1_048_576 }
     }
 
     private static let style = """

@@ -39,6 +39,8 @@ package struct LoadReport: Sendable, Codable {
         package var loss = 0.0
         package var churn_s: Double?
         package var seed: UInt64 = 0
+
+        package init() {}
     }
 
     package struct Packets: Sendable, Codable, Equatable {
@@ -50,6 +52,16 @@ package struct LoadReport: Sendable, Codable {
         package var impaired: UInt64 = 0
         package var nacks_sent: UInt64 = 0, nacks_received: UInt64 = 0, resent: UInt64 = 0
         package var keyframe_requests: UInt64 = 0
+
+        package init() {}
+    }
+
+    /// The same for one kind of media.
+    package struct Media: Sendable, Codable, Equatable {
+        package var sent: UInt64 = 0, expected: UInt64 = 0, received: UInt64 = 0
+        package var lost: UInt64 = 0, recovered: UInt64 = 0, frames: UInt64 = 0
+
+        package init() {}
     }
 
     package struct Joins: Sendable, Codable, Equatable {
@@ -58,6 +70,8 @@ package struct LoadReport: Sendable, Codable {
         package var p50 = 0.0, p90 = 0.0, p99 = 0.0, max = 0.0
         package var grant_p50 = 0.0, enter_p50 = 0.0, negotiate_p50 = 0.0, connect_p50 = 0.0
         package var failures: [String: Int] = [:]
+
+        package init() {}
     }
 
     package struct Feeds: Sendable, Codable, Equatable {
@@ -66,6 +80,8 @@ package struct LoadReport: Sendable, Codable {
         /// Slots that still waited for their first frame at the end.
         package var without_frame = 0
         package var remaps = 0
+
+        package init() {}
     }
 
     package struct Server: Sendable, Codable, Equatable {
@@ -74,6 +90,8 @@ package struct LoadReport: Sendable, Codable {
         package var cpu_ns_per_packet = 0.0
         package var rss_begin_bytes: UInt64 = 0, rss_max_bytes: UInt64 = 0
         package var rss_end_bytes: UInt64 = 0
+
+        package init() {}
     }
 
     package struct Tool: Sendable, Codable, Equatable {
@@ -84,6 +102,8 @@ package struct LoadReport: Sendable, Codable {
         package var skipped_frames: UInt64 = 0, refused_commands: UInt64 = 0
         package var datagrams_per_receive = 0.0
         package var segmentation = true
+
+        package init() {}
     }
 
     package struct Point: Sendable, Codable, Equatable {
@@ -93,6 +113,8 @@ package struct LoadReport: Sendable, Codable {
         package var server_rss_bytes: UInt64?
         package var joined = 0
         package var measured = false
+
+        package init() {}
     }
 
     package var scenario = Scenario()
@@ -103,6 +125,7 @@ package struct LoadReport: Sendable, Codable {
     package var interrupted = false
     package var window_s = 0.0
     package var packets = Packets()
+    package var audio = Media(), video = Media()
     package var loss = 0.0
     /// RTP bytes without UDP and IP headers.
     package var bytes_sent: UInt64 = 0, bytes_received: UInt64 = 0

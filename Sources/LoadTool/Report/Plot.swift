@@ -60,9 +60,11 @@ package struct Plot: Sendable {
         }
         for step in 0...Self.steps {
             let value = peak * Double(step) / Double(Self.steps)
-            svg += "<line class=\"grid\" x1=\"\(point(Self.left))\" x2=\"\(point(Self.width - Self.right))\" "
+            svg += "<line class=\"grid\" x1=\"\(point(Self.left))\" "
+                + "x2=\"\(point(Self.width - Self.right))\" "
                 + "y1=\"\(point(y(value)))\" y2=\"\(point(y(value)))\"/>"
-            svg += "<text class=\"axis\" x=\"\(point(Self.left - 6))\" y=\"\(point(y(value) + 4))\" "
+            svg += "<text class=\"axis\" x=\"\(point(Self.left - 6))\" "
+                + "y=\"\(point(y(value) + 4))\" "
                 + "text-anchor=\"end\">\(Self.short(value))</text>"
         }
         for step in 0...Self.steps {

@@ -35,6 +35,8 @@ package struct ReportBuilder: Sendable {
         report.interrupted = record.isInterrupted
         report.window_s = seconds
         report.packets = packets()
+        report.audio = media(\.audio)
+        report.video = media(\.video)
         let packets = report.packets
         report.loss = packets.expected > 0 ? Double(packets.lost) / Double(packets.expected) : 0
         report.bytes_sent = difference(\.sentBytes)
@@ -116,6 +118,18 @@ package struct ReportBuilder: Sendable {
         packets.resent = difference(\.resentPackets)
         packets.keyframe_requests = difference(\.keyframeRequests)
         return packets
+    }
+
+    private func media(_ path: KeyPath<PacketCounts, MediaTotals>) -> LoadReport.Media {
+        let end = record.end.counts[keyPath: path], begin = record.begin.counts[keyPath: path]
+        var media = LoadReport.Media()
+        media.sent = end.sentPackets &- begin.sentPackets
+        media.received = end.packets &- begin.packets
+        media.lost = end.lost &- min(end.lost, begin.lost)
+        media.expected = media.received + media.lost
+        media.recovered = end.recovered &- begin.recovered
+        media.frames = end.frames &- begin.frames
+        return media
     }
 
     private func joins() -> LoadReport.Joins {

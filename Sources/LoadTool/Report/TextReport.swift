@@ -65,7 +65,9 @@ package struct TextReport {
 
     private var feeds: String {
         var text = "\(report.feeds.bound) of \(report.feeds.wanted) carried"
-        if report.feeds.without_frame > 0 { text += ", \(report.feeds.without_frame) without frame" }
+        if report.feeds.without_frame > 0 {
+            text += ", \(report.feeds.without_frame) without frame"
+        }
         if report.feeds.remaps > 0 { text += "; \(report.feeds.remaps) remaps" }
         return text
     }
@@ -78,9 +80,9 @@ package struct TextReport {
 
     private var packets: String {
         let packets = report.packets
-        return "\(packets.received) received, \(packets.lost) lost, \(packets.recovered) recovered, "
-            + "\(packets.reordered) reordered, \(packets.duplicate) duplicate; "
-            + "\(packets.sent) sent"
+        return "\(packets.received) received, \(packets.lost) lost, "
+            + "\(packets.recovered) recovered, \(packets.reordered) reordered, "
+            + "\(packets.duplicate) duplicate; \(packets.sent) sent"
     }
 
     private var rates: String {
@@ -91,7 +93,12 @@ package struct TextReport {
     }
 
     private var loss: String {
-        percent(report.loss)
+        let (audio, video) = (report.audio, report.video)
+        func share(_ media: LoadReport.Media) -> String {
+            percent(media.expected > 0 ? Double(media.lost) / Double(media.expected) : 0)
+        }
+        return percent(report.loss)
+            + (report.loss > 0 ? ": audio \(share(audio)), video \(share(video))" : "")
             + (report.packets.impaired > 0
                 ? " (\(report.packets.impaired) datagrams dropped on purpose)" : "")
     }
@@ -111,8 +118,9 @@ package struct TextReport {
 
     private var tool: String {
         let tool = report.tool
-        return "\(decimal(tool.cores, 2)) cores, busiest thread \(percent(tool.busiest_thread)); lag "
-            + "p99 \(decimal(tool.lag_p99_us / 1000, 2)) ms, max "
+        return "\(decimal(tool.cores, 2)) cores, "
+            + "busiest thread \(percent(tool.busiest_thread)); lag p99 "
+            + "\(decimal(tool.lag_p99_us / 1000, 2)) ms, max "
             + "\(decimal(tool.lag_max_us / 1000, 2)) ms"
     }
 

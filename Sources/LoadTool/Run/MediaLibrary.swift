@@ -10,7 +10,17 @@ struct MediaLibrary {
     func load(progress: @escaping @Sendable (String) -> Void) async throws -> MediaSet {
         switch options.media {
         case .synthetic(let shape): MediaSet(shape, layers: options.layers)
-        default: throw LoadFailure("not there yet")
+        case .vp8: try await encoded(.vp8, progress)
+        case .vp9: try await encoded(.vp9, progress)
+        case .files(let paths): try await MediaSet.files(paths, progress: progress)
         }
+    }
+
+    private func encoded(
+        _ codec: VideoRecipe.Codec, _ progress: @escaping @Sendable (String) -> Void
+    ) async throws -> MediaSet {
+        var recipe = VideoRecipe()
+        recipe.codec = codec
+        return try await MediaSet.encoded(recipe, layers: options.layers, progress: progress)
     }
 }

@@ -47,8 +47,8 @@ package struct Snapshot: Sendable {
         var sample = Sample()
         let seconds = max(1e-6, Double(ns &- earlier.ns) / 1e9)
         func rate(_ path: KeyPath<PacketCounts, UInt64>) -> Double {
-            Double(counts[keyPath: path] &- min(counts[keyPath: path], earlier.counts[keyPath: path]))
-                / seconds
+            let (now, before) = (counts[keyPath: path], earlier.counts[keyPath: path])
+            return Double(now &- min(now, before)) / seconds
         }
         sample.sentPackets = rate(\.sentPackets)
         sample.receivedPackets = rate(\.receivedPackets)

@@ -43,6 +43,30 @@ package struct Histogram: Sendable, Equatable {
     }
 }
 
+/// Sums over the streams of one kind.
+package struct MediaTotals: Sendable, Equatable {
+    package var sentPackets: UInt64 = 0, sentBytes: UInt64 = 0
+    /// Received, each once.
+    package var packets: UInt64 = 0, bytes: UInt64 = 0, frames: UInt64 = 0
+    /// Passed over and not here up to now.
+    package var lost: UInt64 = 0
+    package var recovered: UInt64 = 0, reordered: UInt64 = 0, duplicates: UInt64 = 0
+
+    package init() {}
+
+    mutating func add(_ totals: rh_load_media_totals) {
+        sentPackets += totals.sent_packets
+        sentBytes += totals.sent_bytes
+        packets += totals.packets
+        bytes += totals.bytes
+        frames += totals.frames
+        lost += totals.lost
+        recovered += totals.recovered
+        reordered += totals.reordered
+        duplicates += totals.duplicates
+    }
+}
+
 /// Sums of what the loops counted since they started.
 package struct PacketCounts: Sendable, Equatable {
     package var nowNs: UInt64 = 0
@@ -57,8 +81,8 @@ package struct PacketCounts: Sendable, Equatable {
     package var keyframeRequests: UInt64 = 0, skippedFrames: UInt64 = 0
     package var nacksReceived: UInt64 = 0, nacksSent: UInt64 = 0, plisSent: UInt64 = 0
     package var resentPackets: UInt64 = 0
-    package var slotPackets: UInt64 = 0, lost: UInt64 = 0, recovered: UInt64 = 0
-    package var reordered: UInt64 = 0, duplicates: UInt64 = 0, decrypted: UInt64 = 0
+    package var audio = MediaTotals(), video = MediaTotals()
+    package var decrypted: UInt64 = 0
     package var endpoints = 0, streams = 0, slots = 0, markedSlots = 0
     package var isSegmenting = true
     /// CPU time of each thread, in order.
@@ -81,8 +105,8 @@ package struct PacketCounts: Sendable, Equatable {
         receivedBytes += report.received_bytes
         sentPackets += report.sent_packets
         sentBytes += report.sent_bytes
-        add(report.audio)
-        add(report.video)
+        audio.add(report.audio)
+        video.add(report.video)
         addFaults(report)
         endpoints += Int(report.endpoints)
         streams += Int(report.streams)
@@ -106,11 +130,9 @@ package struct PacketCounts: Sendable, Equatable {
         decrypted += report.decrypted
     }
 
-    private mutating func add(_ totals: rh_load_media_totals) {
-        slotPackets += totals.packets
-        lost += totals.lost
-        recovered += totals.recovered
-        reordered += totals.reordered
-        duplicates += totals.duplicates
-    }
+    package var slotPackets: UInt64 { audio.packets + video.packets }
+    package var lost: UInt64 { audio.lost + video.lost }
+    package var recovered: UInt64 { audio.recovered + video.recovered }
+    package var reordered: UInt64 { audio.reordered + video.reordered }
+    package var duplicates: UInt64 { audio.duplicates + video.duplicates }
 }

@@ -28,6 +28,7 @@ package struct IceClient: Sendable {
 
     private let username: String
     private let key: [UInt8]
+    private let localKey: [UInt8]
     private let tieBreaker: UInt64
     private var transaction = StunTransaction()
     private var generator = SystemRandomNumberGenerator()
@@ -40,6 +41,7 @@ package struct IceClient: Sendable {
     package init(local: IceCredentials, remote: IceCredentials) {
         username = "\(remote.ufrag):\(local.ufrag)"
         key = [UInt8](remote.pwd.utf8)
+        localKey = [UInt8](local.pwd.utf8)
         tieBreaker = generator.next()
     }
 
@@ -80,6 +82,19 @@ package struct IceClient: Sendable {
         isConnected = true
         nextUs = nowUs + Self.consentUs
         return true
+    }
+
+    /// Answers a check of the far side (RFC 8445 section 7.3): some agents that call themselves
+    /// lite send checks all the same and wait for their answer. nil for anything else.
+    ///
+    /// - Parameter source: where the datagram came from.
+    package func answer(_ datagram: [UInt8], from source: Endpoint) -> [UInt8]? {
+        guard let message = StunMessage.parse(datagram.span), message.messageClass == .request,
+            message.isAuthentic(datagram.span, key: localKey)
+        else { return nil }
+        var writer = StunWriter(.success, transaction: message.transaction)
+        writer.addMapped(source)
+        return writer.finish(key: localKey)
     }
 
     package func hasExpired(nowUs: UInt64) -> Bool {

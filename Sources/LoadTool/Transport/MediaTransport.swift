@@ -61,6 +61,7 @@ package actor MediaTransport {
     private let certificate: DtlsCertificate
     private var socket: MediaEndpoint?
     private var ice: IceClient?
+    private var remote: Endpoint?
     private var dtls: DtlsConnection?
     private var hasKeys = false
     private var isClosed = false
@@ -89,6 +90,7 @@ package actor MediaTransport {
         }
         socket = made
         try made.setRemote(remote.address)
+        self.remote = remote.address
         ice = IceClient(local: secret, remote: remote.secret)
         dtls = try DtlsConnection(
             certificate, role: remote.role, fingerprints: remote.fingerprints)
@@ -136,6 +138,8 @@ package actor MediaTransport {
         guard !isClosed else { return }
         if datagram.isDtls {
             dtls?.receive(datagram.bytes.span)
+        } else if let remote, let answer = ice?.answer(datagram.bytes, from: remote) {
+            socket?.send(answer)
         } else if ice?.receive(datagram.bytes, nowUs: monotonicUs()) == true {
             dtls?.start()
         }

@@ -41,7 +41,9 @@ public enum Placement {
     /// The index of the chosen worker; nil when all are full.
     ///
     /// - Parameter meeting: participants of the newcomer's meeting by worker; empty for none.
-    public static func choose(_ workers: [WorkerLoad], meeting: [Int: Int]) -> Int? {
+    public static func choose(
+        _ workers: [WorkerLoad], meeting: [Int: Int], togetherMax: Int = togetherMax
+    ) -> Int? {
         let open = workers.filter { !isFull($0) }
         let home = open.filter { worker in
             let members = meeting[worker.index] ?? 0

@@ -33,9 +33,11 @@ final class PlacementBook: Sendable {
 
     private let state: Mutex<State>
     private let limits: WorkerLoad
+    private let branchSize: Int
 
     /// - Parameter limits: the capacities of each worker.
-    init(workers: Int, limits: WorkerLoad) {
+    init(workers: Int, limits: WorkerLoad, branchSize: Int) {
+        self.branchSize = branchSize
         state = Mutex(State(workers: Array(repeating: WorkerRecord(), count: workers)))
         self.limits = limits
     }
@@ -51,7 +53,8 @@ final class PlacementBook: Sendable {
         state.withLock { state in
             let loads = loads(&state, counters, nowUs: nowUs)
             let open = loads.filter { !except.contains($0.index) }
-            guard let chosen = Placement.choose(open, meeting: state.meetings[meeting] ?? [:])
+            let branches = state.meetings[meeting] ?? [:]
+            guard let chosen = Placement.choose(open, meeting: branches, togetherMax: branchSize)
             else {
                 state.refusals += 1
                 return nil

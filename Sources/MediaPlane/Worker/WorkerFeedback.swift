@@ -190,6 +190,7 @@ extension Worker {
         let encoding = Int(event.encoding)
         guard track.encodings.indices.contains(encoding) else { return }
         slots[event.slot]?.carried = encoding
+        noteWantedChange(event.track)
         let rate = track.layer(encoding, nowUs: nowUs).bitrate
         emit(
             .slotLayer(

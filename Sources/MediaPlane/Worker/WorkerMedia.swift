@@ -136,6 +136,7 @@ extension Worker {
     /// The slot is no longer bound to the track.
     func releaseTrack(_ handle: UInt32, by slot: UInt32) {
         tracks[handle]?.slots.remove(slot)
+        noteWantedChange(handle)
         if tracks[handle]?.slots.isEmpty ?? false {
             tracks[handle]?.lingerUntilUs = nowUs + shared.mirrorLingerUs
         }

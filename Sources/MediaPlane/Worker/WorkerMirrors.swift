@@ -80,8 +80,11 @@ extension Worker {
 
     /// Tells the workers of mirrored tracks which encodings are wanted here, where that changed.
     func tellWanted() {
-        for (origin, handle) in mirrors {
-            guard let track = tracks[handle] else { continue }
+        let changed = schedule.changedMirrors
+        schedule.changedMirrors = []
+        for handle in changed {
+            guard let track = tracks[handle], track.peer == nil else { continue }
+            let origin = track.origin
             let bits = wantedBits(of: track)
             guard bits != track.told.bits, let worker = shared.directory[origin.worker] else {
                 continue
@@ -93,6 +96,11 @@ extension Worker {
                 await worker.noteWanted(wanted, of: origin, at: own, mirror: handle)
             }
         }
+    }
+
+    /// A slot of the track aims at another encoding, or carries one.
+    func noteWantedChange(_ handle: UInt32) {
+        if tracks[handle]?.peer == nil { schedule.changedMirrors.insert(handle) }
     }
 
     private func wantedBits(of track: Track) -> UInt8 {

@@ -24,6 +24,8 @@ public final class WorkerPool: Sendable {
         /// Those of participants and mirrors of other workers' together.
         public var tracksMax: Int
         public var slotsMax: Int
+        /// Participants of one meeting that share a worker before it spreads; see `Placement`.
+        public var branchSize: Int
         /// Packet buffers a worker; 0: the packet path's default.
         public var buffersMax: Int
         /// A mirror without subscribers is kept so long: people scroll back.
@@ -52,6 +54,7 @@ public final class WorkerPool: Sendable {
             participantsMax = 4096
             tracksMax = 8192
             slotsMax = 49_152
+            branchSize = Placement.togetherMax
             buffersMax = 0
             mirrorLingerMicroseconds = 5_000_000
             socketBufferBytes = 4 << 20
@@ -99,7 +102,8 @@ public final class WorkerPool: Sendable {
         limits.peersMax = configuration.participantsMax
         limits.tracksMax = configuration.tracksMax
         limits.slotsMax = configuration.slotsMax
-        let book = PlacementBook(workers: configuration.workers, limits: limits)
+        let book = PlacementBook(
+            workers: configuration.workers, limits: limits, branchSize: configuration.branchSize)
         shared = WorkerShared(
             certificate: certificate, queue: queue, logger: logger, book: book,
             mirrorLingerUs: UInt64(max(0, configuration.mirrorLingerMicroseconds)))

@@ -118,6 +118,7 @@ extension Worker {
             return result == RH_FULL ? .full : .staleTrack
         }
         slots[handle]?.target = encoding
+        noteWantedChange(trackHandle)
         setPaused(handle, encoding == nil)
         return .ok
     }
@@ -161,9 +162,10 @@ extension Worker {
     /// Moves bound slots to the encodings chosen for them.
     func applyChoice(_ choice: [UInt32: Int?], _ peer: Peer) {
         for (handle, encoding) in choice {
-            guard let slot = slots[handle], slot.track != nil else { continue }
+            guard let slot = slots[handle], let track = slot.track else { continue }
             guard let encoding else {
                 guard !slot.isPaused else { continue }
+                noteWantedChange(track)
                 setPaused(handle, true)
                 slots[handle]?.target = nil
                 slots[handle]?.carried = nil
@@ -173,6 +175,7 @@ extension Worker {
             if slot.target != encoding {
                 rh_slot_set_target(core, handle, target(encoding))
                 slots[handle]?.target = encoding
+                noteWantedChange(track)
             }
             setPaused(handle, false)
         }

@@ -12,6 +12,8 @@ struct TickSchedule {
     /// Participants whose encodings are to be chosen in this round, and how many a tick.
     var peersToAllocate: [UInt32] = []
     var peersPerTick = 1
+    /// Mirrors whose slots or their encodings changed since their origins were told.
+    var changedMirrors: Set<UInt32> = []
     /// Tracks with missing packets.
     var tracksWithGaps: Set<UInt32> = []
 

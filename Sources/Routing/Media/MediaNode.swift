@@ -114,12 +114,16 @@ public protocol MediaNode: Sendable {
     func start() async throws
     /// Closes every peer; ends `news`.
     func stop() async
-    /// - Parameter label: for logs.
-    func makePeer(label: String) async throws(MediaRefusal) -> any MediaPeer
+    /// - Parameters:
+    ///   - meeting: peers of one meeting are kept close together while it is small.
+    ///   - label: for logs.
+    func makePeer(meeting: String, label: String) async throws(MediaRefusal) -> any MediaPeer
     /// For one reader.
     var news: AsyncStream<[(MediaPeerID, MediaNews)]> { get }
-    /// Share of the busiest worker's capacity, 0 to 1, where known.
+    /// Share of the workers' capacity that is in use, 0 to 1.
     var load: Double { get }
+    /// Whether another peer would find a place.
+    var hasRoom: Bool { get }
     /// Takes what only the workers know and what grows over time; called once a second.
     func measure() async
     /// Numbers about the media plane, up to date but for what `measure` takes. Never waits.

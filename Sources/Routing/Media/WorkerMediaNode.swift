@@ -59,7 +59,6 @@ public final class WorkerMediaNode: MediaNode {
     private let pool: WorkerPool
     private let names = MediaNames()
     private let fingerprint: DTLSFingerprint
-    private let capacity: Int
     public let news: AsyncStream<[(MediaPeerID, MediaNews)]>
     private let sink: AsyncStream<[(MediaPeerID, MediaNews)]>.Continuation
     private let reader = Mutex<Task<Void, Never>?>(nil)
@@ -71,7 +70,6 @@ public final class WorkerMediaNode: MediaNode {
         pool = try WorkerPool(configuration, logger: logger)
         let print = pool.certificateFingerprint
         fingerprint = DTLSFingerprint(algorithm: print.algorithm.rawValue, bytes: print.bytes)
-        capacity = configuration.participantsMax > 0 ? configuration.participantsMax : 1000
         // Bounded by the pool's own queue: this one only renames.
         (news, sink) = AsyncStream.makeStream()
     }
@@ -97,10 +95,12 @@ public final class WorkerMediaNode: MediaNode {
         reader.withLock { $0 }?.cancel()
     }
 
-    public func makePeer(label: String) async throws(MediaRefusal) -> any MediaPeer {
+    public func makePeer(
+        meeting: String, label: String
+    ) async throws(MediaRefusal) -> any MediaPeer {
         do {
             let participant = try await pool.makeParticipant(
-                ParticipantConfiguration(label: label))
+                ParticipantConfiguration(meeting: meeting, label: label))
             return WorkerMediaPeer(participant, names: names, fingerprint: fingerprint)
         } catch {
             throw MediaRefusal(error)
@@ -108,9 +108,12 @@ public final class WorkerMediaNode: MediaNode {
     }
 
     public var load: Double {
-        let busiest = pool.counters().map { Double($0.peers) }.max() ?? 0
-        return min(1, busiest / Double(capacity))
+        let loads = pool.loads()
+        let pressures = loads.map { Placement.isFull($0) ? 1 : Placement.pressure($0) }
+        return min(1, pressures.reduce(0, +) / Double(max(1, loads.count)))
     }
+
+    public var hasRoom: Bool { pool.hasRoom }
 
     private static func translate(
         _ event: MediaEvent, _ names: MediaNames
@@ -148,6 +151,8 @@ public final class WorkerMediaNode: MediaNode {
 
     public func measure() async {
         let control = await pool.controlCounters()
+        // Keeps the averages going.
+        _ = pool.loads()
         let counters = pool.counters()
         let now = clock.now
         measured.withLock { $0.take(counters, control, now: now) }
@@ -159,7 +164,17 @@ public final class WorkerMediaNode: MediaNode {
         let info = NodeMetric(
             "roundhouse_media_info", .gauge(1), labels: [("cipher", cipher)],
             help: "The backend that encrypts media.")
-        return [info] + counters.flatMap { MediaMetrics.metrics(of: $0) } + measured.metrics
+        let refusals = NodeMetric(
+            "roundhouse_media_placement_refusals_total",
+            .counter(Double(pool.placementRefusals)),
+            help: "Participants for whom no worker had room.")
+        let load = NodeMetric(
+            "roundhouse_media_load_ratio", .gauge(load),
+            help: "Share of the workers' capacity that is in use.")
+        let room = NodeMetric(
+            "roundhouse_media_has_room", .gauge(hasRoom ? 1 : 0),
+            help: "Whether another participant would find a worker.")
+        return [info, refusals, load, room] + counters.flatMap { MediaMetrics.metrics(of: $0) } + measured.metrics
     }
 }
 

@@ -72,6 +72,8 @@ actor LiveMeeting {
 
     func isMember(_ socket: SocketID) -> Bool { meeting.peer(of: socket) != nil }
 
+    func hasAccount(_ accountID: String) -> Bool { meeting.hasAccount(accountID) }
+
     func socketClosed(_ socket: SocketID) {
         sockets[socket] = nil
         guard !isRetired else { return }

@@ -28,8 +28,10 @@ final class MeetingDirectory: Sendable {
 
     func live(_ id: String) -> LiveMeeting? { meetings.withLock { $0[id] } }
 
-    /// The meeting of a ticket; it is made when it is not known. A bad ticket finds only what is
-    /// there, so that the meeting says no itself.
+    /// Neither the capacity nor a worker has room for another participant.
+    var isFull: Bool { participants >= capacity || !context.media.hasRoom }
+
+    /// The meeting of a ticket; it is made when it is not known, unless the node is full.
     func find(_ id: String, admission: Admission) -> Found {
         if context.journal.isEnded(id) { return .denied(.ended) }
         switch admission {
@@ -37,7 +39,7 @@ final class MeetingDirectory: Sendable {
         case .refused(let reason): return .denied(reason)
         case .verified(let claims):
             guard claims.meetingID == id else { return .denied(.ticketForeign) }
-            if participants >= capacity { return .denied(.full) }
+            if isFull { return .denied(.nodeFull) }
             return meetings.withLock { meetings in
                 if let known = meetings[id] { return .live(known) }
                 let new = LiveMeeting(

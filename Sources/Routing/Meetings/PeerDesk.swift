@@ -111,7 +111,8 @@ final class PeerDesk: Sendable {
 
         private mutating func transport() async throws(MediaRefusal) -> any MediaPeer {
             if let media { return media }
-            let made = try await context.media.makePeer(label: label)
+            let made = try await context.media.makePeer(
+                meeting: meeting.id, label: label)
             context.owners.set(made.id, MediaOwners.Owner(meeting: meeting, peer: peer))
             media = made
             return made

@@ -12,7 +12,7 @@ public struct NodeBeat: Sendable, Codable, Equatable {
     public var address: String
     /// Participants it can carry.
     public var capacity: Int
-    /// Share of the busiest worker in use, 0 to 1.
+    /// Share of the workers' capacity in use, 0 to 1; 1: full, refuses newcomers.
     public var load: Double
     /// Live now.
     public var meetings: Int

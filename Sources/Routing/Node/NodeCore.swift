@@ -105,8 +105,9 @@ package final class NodeCore: Sendable {
 
     /// Tells the meeting service how the node is. True when it was accepted.
     package func beat() async -> Bool {
+        let load = directory.isFull ? 1 : min(media.load, 0.99)
         let beat = NodeBeat(
-            address: configuration.address, capacity: configuration.capacity, load: media.load,
+            address: configuration.address, capacity: configuration.capacity, load: load,
             meetings: directory.openCount, users: directory.participants, draining: isDraining)
         do {
             let status = try await service.beat(nodeID: configuration.nodeID, beat)

@@ -143,8 +143,11 @@ struct SocketSession {
                 switch node.directory.find(packet.meetingID, admission: admission) {
                 case .live(let live): target = live
                 case .denied(let reason):
-                    deny(packet.meetingID, reason)
-                    return
+                    guard reason == .nodeFull, let live = await membership(admission) else {
+                        deny(packet.meetingID, reason)
+                        return
+                    }
+                    target = live
                 }
             }
             let arrival = Arrival(
@@ -155,6 +158,15 @@ struct SocketSession {
             }
         }
         deny(packet.meetingID, .ended)
+    }
+
+    /// The meeting that a ticket's account is in: who comes again needs no room.
+    private func membership(_ admission: Admission) async -> LiveMeeting? {
+        guard case .verified(let claims) = admission,
+            let live = node.directory.live(claims.meetingID),
+            await live.hasAccount(claims.accountID)
+        else { return nil }
+        return live
     }
 
     private mutating func resume(_ packet: Packet, known: LiveMeeting?) async {

@@ -219,12 +219,16 @@ extension Meeting {
     }
 
     private func users(for peer: Peer) -> PacketBody {
-        let participants = order.compactMap { peers[$0] }.filter { !$0.isGhost }
+        var users: [String] = []
         var names: [String: String] = [:]
-        for participant in participants { names[participant.accountID] = participant.name }
+        for id in order where peers[id]?.isGhost == false {
+            guard let accountID = peers[id]?.accountID else { continue }
+            users.append(accountID)
+            names[accountID] = peers[id]?.name
+        }
         return .meetingUsers(
             MeetingUsers(
-                users: participants.map(\.accountID), session: peer.session, host: host,
+                users: users, session: peer.session, host: host,
                 names: names, isLocked: isLocked))
     }
 
@@ -232,11 +236,15 @@ extension Meeting {
     private mutating func welcome(_ id: PeerID) -> [MeetingAction] {
         guard let peer = peers[id] else { return [] }
         var actions = send(users(for: peer), to: id)
-        for other in order.compactMap({ peers[$0] }) where other.id != id && !other.feeds.isEmpty {
-            actions += send(.feeds(accountID: other.accountID, feeds: other.feedList), to: id)
+        for other in order where other != id {
+            guard let feeds = peers[other]?.feedList, !feeds.isEmpty,
+                let accountID = peers[other]?.accountID
+            else { continue }
+            actions += send(.feeds(accountID: accountID, feeds: feeds), to: id)
         }
-        for other in order.compactMap({ peers[$0] }) where other.hasRaisedHand {
-            actions += send(.hand(Hand(accountID: other.accountID, isRaised: true)), to: id)
+        for other in order where peers[other]?.hasRaisedHand ?? false {
+            let accountID = peers[other]?.accountID
+            actions += send(.hand(Hand(accountID: accountID, isRaised: true)), to: id)
         }
         return peer.slots.isEmpty ? actions : actions + tellSlots(of: id)
     }
@@ -263,8 +271,9 @@ extension Meeting {
         forget(id)
         guard !peer.isGhost else { return [.closeMedia(id)] }
         departedAccounts.insert(peer.accountID)
-        for other in order {
-            peers[other]?.wanted.removeAll { $0.accountID == peer.accountID }
+        for other in followers.watchers[peer.accountID] ?? [] {
+            let wanted = peers[other]?.wanted.filter { $0.accountID != peer.accountID } ?? []
+            setWanted(wanted, of: other)
         }
         if participantCount == 0 { emptySince = now }
         return relay(.leave(accountID: peer.accountID)) + reconcileFollowers(of: id)
@@ -272,6 +281,8 @@ extension Meeting {
     }
 
     private mutating func forget(_ id: PeerID) {
+        setWanted([], of: id)
+        setSlots([], of: id)
         guard let peer = peers.removeValue(forKey: id) else { return }
         order.removeAll { $0 == id }
         if let socket = peer.socket { peerBySocket[socket] = nil }

@@ -33,6 +33,7 @@ extension Meeting {
         let oldList = peer.feedList
         peer.feeds = published
         let vanished = Self.merge(slots, into: &peer)
+        setSlots(peer.slots, of: id)
         peers[id] = peer
         noteMicrophone(of: id)
         if peer.feedList != oldList { actions += relayFeeds(of: id) }
@@ -74,7 +75,7 @@ extension Meeting {
         guard peers[id] != nil else { return [] }
         let hadFeeds = !(peers[id]?.feeds.isEmpty ?? true)
         peers[id]?.feeds = [:]
-        peers[id]?.slots = []
+        setSlots([], of: id)
         peers[id]?.isNegotiating = false
         speakers.forget(id)
         noteMicrophone(of: id)
@@ -126,12 +127,8 @@ extension Meeting {
         for id in layersToTell where packets < Self.feedsPerSecond {
             told += 1
             guard let publisher = peers[id] else { continue }
-            let sockets = order.compactMap { other -> SocketID? in
-                guard let peer = peers[other], other != id,
-                    peer.wanted.contains(where: { peerByAccount[$0.accountID] == id })
-                else { return nil }
-                return peer.socket
-            }
+            let watchers = followers.watchers[publisher.accountID] ?? []
+            let sockets = watchers.sorted { $0.value < $1.value }.compactMap { peers[$0]?.socket }
             packets += max(1, sockets.count)
             guard !sockets.isEmpty else { continue }
             let feeds = PacketBody.feeds(

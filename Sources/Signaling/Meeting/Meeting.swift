@@ -37,7 +37,8 @@ public struct Meeting: Sendable {
     /// anew, and their order, in which some may have been done meanwhile.
     var toReconcile: [PeerID: Set<FeedKey>] = [:]
     var reconcileOrder: [PeerID] = []
-    /// Whose SLOTS are sent with the next tick.
+    var followers = Followers()
+    /// Whose SLOTS are sent with one of the next ticks.
     var slotsToTell: Set<PeerID> = []
     /// Whose measured layers were not told yet, the longest waiting first, and when some were.
     var layersToTell: [PeerID] = []
@@ -62,8 +63,8 @@ public struct Meeting: Sendable {
 
     /// From here on an event may no longer cost a packet for every pair of peers.
     static let largePeers = 26
-    /// Peers of a large meeting whose slots one tick brings in line: some milliseconds.
-    static let reconcilesPerTick = 200
+    /// Peers whose slots one tick brings in line, and that it tells SLOTS: some milliseconds.
+    static let stepsPerTick = 200
     /// FEEDS about measured layers that a large meeting makes a second, about.
     static let feedsPerSecond = 2000
 
@@ -72,6 +73,8 @@ public struct Meeting: Sendable {
     public var ghostCount: Int { peers.count - peerByAccount.count }
     public var isUnused: Bool { !wasOpened && peers.isEmpty }
 
+    /// Whether the account takes part.
+    public func hasAccount(_ accountID: String) -> Bool { peerByAccount[accountID] != nil }
     public func accountID(of peer: PeerID) -> String? { peers[peer]?.accountID }
     public func socket(of peer: PeerID) -> SocketID? { peers[peer]?.socket }
     public func peer(of socket: SocketID) -> PeerID? { peerBySocket[socket] }
@@ -162,11 +165,7 @@ public struct Meeting: Sendable {
             return actions + end(.empty)
         }
         if let active = speakers.due(now: now) { actions += relaySpeakers(active) }
-        actions += reconcileSome()
-        for id in slotsToTell.sorted(by: { $0.value < $1.value }) {
-            actions += tellSlots(of: id)
-        }
-        return actions + tellLayers(now: now)
+        return actions + doSome() + tellLayers(now: now)
     }
 
     /// The connection of a socket is gone.
@@ -197,6 +196,7 @@ public struct Meeting: Sendable {
         peerByAccount = [:]
         waitingRoom = []
         microphones = []
+        followers = Followers()
         toReconcile = [:]
         reconcileOrder = []
         slotsToTell = []

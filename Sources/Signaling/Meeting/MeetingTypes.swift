@@ -55,7 +55,10 @@ public enum DenialReason: String, Error, Sendable, CaseIterable {
     case denied
     /// The host has removed this account.
     case removed
+    /// The meeting has as many participants as it may have.
     case full
+    /// The node has no room for another participant; those who are in stay.
+    case nodeFull = "node_full"
     /// RESUME came too late or with an unknown session.
     case sessionUnknown = "session_unknown"
 }

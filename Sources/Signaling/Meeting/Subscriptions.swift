@@ -33,7 +33,7 @@ extension Meeting {
         guard wanted.count(where: { $0.source.kind == .video }) <= most else {
             throw Refusal("more than \(most) video feeds at once")
         }
-        peers[id]?.wanted = wanted
+        setWanted(wanted, of: id)
         return reconcile(id)
     }
 
@@ -92,7 +92,7 @@ extension Meeting {
                     source: target.key.source, bitrate: target.bitrate))
         }
         guard !changes.isEmpty else { return [] }
-        peers[id] = peer
+        setSlots(peer.slots, of: id)
         return [.remap(id, changes)] + tellSlots(of: id)
     }
 
@@ -102,7 +102,7 @@ extension Meeting {
         var bitrate: Int
     }
 
-    private func target(_ publisher: PeerID, _ source: FeedSource, _ bitrate: Int) -> Target? {
+    func target(_ publisher: PeerID, _ source: FeedSource, _ bitrate: Int) -> Target? {
         peers[publisher]?.feeds[source].map {
             Target(
                 key: FeedKey(publisher: publisher, source: source), codec: $0.codec,
@@ -160,80 +160,6 @@ extension Meeting {
         }
         ranked.sort { ($0.1, $0.2) < ($1.1, $1.2) }
         return ranked.map(\.0)
-    }
-
-    /// Keeps `microphones` in step with what a peer publishes, which may be nothing any more.
-    mutating func noteMicrophone(of id: PeerID) {
-        let has = peers[id]?.feeds[.microphone] != nil && peers[id]?.isGhost == false
-        let place = microphones.firstIndex { $0.value >= id.value } ?? microphones.count
-        let isKnown = place < microphones.count && microphones[place] == id
-        if has, !isKnown { microphones.insert(id, at: place) }
-        if !has, isKnown { microphones.remove(at: place) }
-    }
-
-    /// Brings the slots of those peers in line that something about `publisher` concerns: who
-    /// carries it, wants it, or has room for another voice. In a large meeting the next ticks do.
-    mutating func reconcileFollowers(
-        of publisher: PeerID, renewed: Set<FeedKey> = []
-    ) -> [MeetingAction] {
-        var actions: [MeetingAction] = []
-        for id in order where id != publisher && concerns(id, publisher) {
-            if isLarge {
-                if toReconcile[id] == nil { reconcileOrder.append(id) }
-                toReconcile[id, default: []].formUnion(renewed)
-            } else {
-                actions += reconcile(id, renewed: renewed)
-            }
-        }
-        return actions
-    }
-
-    /// Does some of what `reconcileFollowers` put off, the longest waiting first.
-    mutating func reconcileSome() -> [MeetingAction] {
-        var actions: [MeetingAction] = []
-        let due = reconcileOrder.prefix(Self.reconcilesPerTick)
-        for id in due where toReconcile[id] != nil { actions += reconcile(id) }
-        reconcileOrder.removeFirst(due.count)
-        return actions
-    }
-
-    private func concerns(_ id: PeerID, _ publisher: PeerID) -> Bool {
-        guard let peer = peers[id], !peer.slots.isEmpty else { return false }
-        if peer.slots.contains(where: { $0.bound?.publisher == publisher }) { return true }
-        guard let feeds = peers[publisher]?.feeds, !feeds.isEmpty else { return false }
-        if feeds[.microphone] != nil,
-            peer.slots.contains(where: { $0.bound == nil && $0.offer.kind == .audio })
-        {
-            return true
-        }
-        return peer.wanted.contains { peerByAccount[$0.accountID] == publisher }
-    }
-
-    /// Brings those peers' voices up to date that do not hear somebody who speaks.
-    mutating func reconcileVoices() -> [MeetingAction] {
-        let active = speakers.active
-        guard !active.isEmpty else { return [] }
-        var actions: [MeetingAction] = []
-        for id in order {
-            guard let peer = peers[id] else { continue }
-            let room = peer.slots.count { $0.offer.kind == .audio }
-            guard room > 0, room < microphones.count - 1 else { continue }
-            let carried = Set(peer.slots.compactMap(\.bound?.publisher))
-            let missing = active.contains { $0 != id && !carried.contains($0) }
-            // Nobody's word is cut: with all slots speaking there is nothing to choose.
-            guard missing, !active.isSuperset(of: voices(of: peer, room)) else { continue }
-            actions += reconcile(id)
-        }
-        return actions
-    }
-
-    /// Publishers in the audio slots; an empty slot counts as nobody.
-    private func voices(of peer: Peer, _ room: Int) -> Set<PeerID> {
-        var voices: Set<PeerID> = []
-        for slot in peer.slots where slot.offer.kind == .audio {
-            voices.insert(slot.bound?.publisher ?? PeerID(0))
-        }
-        return voices
     }
 }
 

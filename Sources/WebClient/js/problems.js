@@ -89,6 +89,7 @@ const DENIED = {
   ticket_expired: "Your ticket to this meeting has run out. Join again.",
   locked: "The host has locked this meeting.",
   full: "This meeting is full.",
+  node_full: "The server has no room for more people. Try again in a little while.",
   kicked: "The host has removed you from this meeting.",
   removed: "The host has removed you from this meeting.",
   denied: "The host did not let you in.",
