@@ -247,8 +247,8 @@ static void anyOrderOfControlIsSurvived(void **state)
             struct rh_counters before = host_counters(&host);
             send_keyframe(&chaos->clients[place], (uint16_t)(i + 1));
             size_t counter = offsetof(struct rh_counters, forwarded_packets);
-            assert_true(
-                !chaos->is_joined || host_wait_counter(&host, counter, before.forwarded_packets + 1));
+            uint64_t more = before.forwarded_packets + 1;
+            assert_true(!chaos->is_joined || host_wait_counter(&host, counter, more));
         }
     }
     struct rh_counters counters = host_counters(&host);

@@ -75,7 +75,8 @@ struct packet {
     size_t payload_bytes;
 };
 void client_send(struct client *client, const struct packet *packet);
-/* The same for several of one size (the last may be shorter) in one kernel message (UDP_SEGMENT). */
+/* The same for several of one size (the last may be shorter) in one kernel message
+ * (UDP_SEGMENT). */
 void client_send_together(struct client *client, const struct packet *packets, uint32_t count);
 
 /* Writes a VP8 payload (RFC 7741) whose body repeats fill; returns its bytes. */

@@ -108,6 +108,18 @@ static void resend_newest(struct rh_forwarder *forwarder, uint64_t now_us)
     }
 }
 
+/* Unbinds a slot, binds it to some track and lets it begin there. */
+static void rebind(struct rh_forwarder *forwarder, uint8_t choice, uint64_t now_us)
+{
+    struct rh_media *media = &forwarder->media;
+    rh_slot_id slot = media->slots[choice % (SUBSCRIBERS * TRACKS)].id;
+    const struct rh_slot_binding binding = {media->tracks[choice % TRACKS].id, 120, 121,
+        {0, 255, 255}};
+    rh_media_slot_unbind(media, slot);
+    if (rh_media_slot_bind(media, slot, &binding, now_us) == RH_OK)
+        rh_replay(forwarder, slot, now_us);
+}
+
 static void receive(struct rh_forwarder *forwarder, struct rh_buffer *buffer)
 {
     uint64_t now_us = buffer->arrival_us;
@@ -148,6 +160,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         receive(forwarder, buffer);
         if (choice & 2)
             resend_newest(forwarder, now_us);
+        if (choice & 16)
+            rebind(forwarder, choice >> 5, now_us);
         forwarder->padding_bytes_max = choice & 4 ? RH_PADDING_BYTES_MAX : 0;
         if (choice & 8) /* else they wait for company */
             write_all(forwarder, now_us);

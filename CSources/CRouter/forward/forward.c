@@ -104,7 +104,7 @@ static bool place_late(
 
 /* ---- The walk ------------------------------------------------------------------------------ */
 
-static void forward_to_slot(
+[[gnu::always_inline]] static inline void forward_to_slot(
     struct rh_forwarder *forwarder, rh_subscription entry, const struct rh_forward_job *job)
 {
     struct rh_media *media = &forwarder->media;
