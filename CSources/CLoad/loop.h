@@ -321,6 +321,8 @@ struct rh_load_received {
     size_t size;
     uint64_t arrival_ns;
 };
+/* Fetches what counting the RTP packet at bytes (12 or more) will touch. */
+void rh_load_prefetch(const struct rh_load_endpoint *endpoint, const uint8_t *bytes);
 /* One datagram that is RTP. */
 void rh_load_on_rtp(
     struct rh_load_loop *loop, struct rh_load_endpoint *endpoint,

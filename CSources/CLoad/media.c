@@ -209,8 +209,11 @@ static void note_stamp(
     uint64_t sent_ns;
     if (!rh_load_stamp_read(
             opened->bytes + opened->packet.payload_offset, opened->packet.payload_bytes,
-            &source_id, &sent_ns))
+            &source_id, &sent_ns)) {
+        if (item->has_begun)
+            slot->source_id = 0;
         return;
+    }
     if (source_id != slot->source_id) {
         slot->source_id = source_id;
         if (!item->has_begun)
@@ -294,6 +297,19 @@ static void on_media(
     item.seq64 = opened.seq64;
     if (count_packet(loop, endpoint, slot, &item))
         inspect(loop, slot, &item, &opened);
+}
+
+void rh_load_prefetch(const struct rh_load_endpoint *endpoint, const uint8_t *bytes)
+{
+    const struct rh_load_place *place = rh_load_find_place(endpoint, rh_get32(bytes + 8));
+    if (place == NULL)
+        return;
+    const struct rh_load_slot *slot = endpoint->slots[place->slot];
+    uint32_t word = rh_get16(bytes + 2) % RH_LOAD_WINDOW_PACKETS / 64;
+    __builtin_prefetch(slot, 1);
+    __builtin_prefetch(&slot->arrivals, 1);
+    __builtin_prefetch(&slot->arrivals.jitter, 1);
+    __builtin_prefetch(&slot->arrivals.window[word], 1);
 }
 
 void rh_load_on_rtp(

@@ -133,10 +133,17 @@ void rh_load_slots_destroy(struct rh_load_loop *loop, struct rh_load_endpoint *e
 
 /* ---- Marks ----------------------------------------------------------------------------------- */
 
+/* Whether the slot carries what the mark waits for. Media without stamps may be anyone's. */
+static bool is_here(const struct rh_load_slot *slot, const struct rh_load_mark *mark)
+{
+    bool is_wanted = mark->source_id == 0 || slot->source_id == 0
+        || mark->source_id == slot->source_id;
+    return is_wanted && slot->source_packet_ns >= mark->since_ns;
+}
+
 void rh_load_slot_note_mark(struct rh_load_loop *loop, struct rh_load_slot *slot)
 {
-    bool is_wanted = slot->mark.source_id == 0 || slot->mark.source_id == slot->source_id;
-    if (!slot->is_marked || !is_wanted || slot->source_packet_ns < slot->mark.since_ns)
+    if (!slot->is_marked || !is_here(slot, &slot->mark))
         return;
     if (slot->mark_first_packet_ns == 0) {
         slot->mark_first_packet_ns = slot->source_packet_ns;
@@ -165,13 +172,12 @@ void rh_load_slot_apply_mark(
         slot->config.codec = mark->codec;
     slot->mark_first_packet_ns = 0;
     slot->mark_first_frame_ns = 0;
-    bool is_here = slot->source_packet_ns >= slot->mark.since_ns
-        && (mark->source_id == 0 || mark->source_id == slot->source_id);
-    if (!is_here && !slot->is_resting) { /* something new is to begin, even of the same source */
+    bool has_come = is_here(slot, &slot->mark);
+    if (!has_come && !slot->is_resting) { /* something new is to begin, even of the same source */
         slot->is_resting = true;
         slot->rest_ns = loop->now_ns;
         slot->last_frame_ns = 0;
-    } else if (is_here && slot->source_frame_ns == 0) {
+    } else if (has_come && slot->source_frame_ns == 0) {
         slot->is_searching = true;
     }
     rh_load_slot_note_mark(loop, slot);

@@ -12,6 +12,7 @@
 #include "loop.h"
 #include "wire/assert.h"
 #include "wire/demux.h"
+#include "wire/packet.h"
 
 enum {
     /* time stamp, GRO size, drop counter */
@@ -214,6 +215,8 @@ static void read_message(
     loop->totals.received_messages++;
     size_t left = batch->headers[index].msg_len;
     size_t segment_bytes = note.segment_bytes != 0 ? note.segment_bytes : left;
+    for (size_t at = 0; at + RH_RTP_HEADER_BYTES <= left; at += segment_bytes)
+        rh_load_prefetch(endpoint, batch->bytes[index] + at);
     struct rh_load_received received = {
         .bytes = batch->bytes[index], .arrival_ns = note.arrival_ns};
     while (left > 0) {

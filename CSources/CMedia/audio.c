@@ -3,8 +3,7 @@
 #include <opus/opus.h>
 #include <stdlib.h>
 
-#include "builder.h"
-#include "level.h"
+#include "opus_frame.h"
 
 enum {
     CLOCK_HZ = 48000,
@@ -17,7 +16,6 @@ enum {
     PAUSE_FRAMES_MIN = 25, PAUSE_FRAMES_RANGE = 75,  /* 0.5 to 2 s of pause */
     SYLLABLE_FRAMES = 11,                            /* about 4.5 a second */
     SILENT_PACKET_BYTES = 2, /* the encoder's "need not be sent" (RFC 7587 section 3.1.3) */
-    SPEECH_LEVEL_MAX = 50,   /* -dBov: louder is voice */
 };
 
 static const double TURN = 6.283185307179586; /* 2 pi */
@@ -166,18 +164,12 @@ static bool encode_frame(struct source *source, uint32_t index, struct rh_clip_e
     if (size < 0)
         return rh_clip_fail(error, "libopus refused frame %u: %s", index, opus_strerror(size)),
                false;
-    struct rh_clip_frame *frame = rh_clip_builder_frame(&source->builder);
-    if (frame == NULL)
-        return rh_clip_fail(error, "not enough memory for the clip"), false;
-    frame->timestamp = index * FRAME_SAMPLES;
-    frame->is_keyframe = true;
-    frame->audio_level = level;
-    frame->has_voice = level <= SPEECH_LEVEL_MAX;
     bool is_silent = size <= SILENT_PACKET_BYTES;
-    if (!is_silent)
-        rh_clip_builder_append(&source->builder, bytes, (uint16_t)size, source->was_silent);
+    struct rh_clip_sound_frame sound = {
+        .packet = bytes, .size = is_silent ? 0 : (uint16_t)size,
+        .timestamp = index * FRAME_SAMPLES, .level = level, .marker = source->was_silent};
     source->was_silent = is_silent;
-    return true;
+    return rh_clip_append_sound(&source->builder, &sound, error);
 }
 
 struct rh_clip *rh_clip_make_audio(

@@ -27,10 +27,6 @@ struct rh_clip_frame *rh_clip_builder_frame(struct rh_clip_builder *builder);
 uint8_t *rh_clip_builder_packet(
     struct rh_clip_builder *builder, const struct rh_clip_packet *packet);
 
-/* Appends a packet of these bytes, without numbers, to the last frame. */
-void rh_clip_builder_append(
-    struct rh_clip_builder *builder, const uint8_t *bytes, uint16_t size, bool marker);
-
 /* The last frame appended, or NULL. Valid until the next append. */
 struct rh_clip_frame *rh_clip_builder_last(struct rh_clip_builder *builder);
 

@@ -2,7 +2,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "builder.h"
 
@@ -84,15 +83,6 @@ uint8_t *rh_clip_builder_packet(
     uint8_t *payload = bytes + builder->bytes_used;
     builder->bytes_used += packet->size;
     return payload;
-}
-
-void rh_clip_builder_append(
-    struct rh_clip_builder *builder, const uint8_t *bytes, uint16_t size, bool marker)
-{
-    struct rh_clip_packet packet = {.size = size, .marker = marker};
-    uint8_t *payload = rh_clip_builder_packet(builder, &packet);
-    if (payload != NULL)
-        memcpy(payload, bytes, size);
 }
 
 struct rh_clip_frame *rh_clip_builder_last(struct rh_clip_builder *builder)

@@ -113,6 +113,7 @@ static bool append(
         .data = data, .size = size, .payload_bytes_max = ivf->payload_bytes_max,
         .picture_id = index & 0x7fff, .is_predicted = !is_keyframe, .ends_picture = true};
     if (clip->codec == RH_CLIP_VP8) {
+        encoded.spare_bytes = RH_CLIP_SPARE_BYTES;
         rh_clip_pack_vp8(&ivf->builder, &encoded);
         return true;
     }

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "builder.h"
-#include "level.h"
 #include "little.h"
+#include "opus_frame.h"
 
 enum {
     CLOCK_HZ = 48000,
@@ -17,7 +16,6 @@ enum {
     IDENTIFICATION_BYTES = 19,            /* RFC 7845 section 5.1 */
     PACKET_SAMPLES_MAX = 5760,            /* 120 ms */
     PACKET_BYTES_KEPT = RH_CLIP_PAYLOAD_BYTES_MAX,
-    SPEECH_LEVEL_MAX = 50,
 };
 
 /* A file being read. Owner: rh_clip_read_ogg_opus. */
@@ -127,18 +125,13 @@ static bool read_audio(struct ogg *ogg)
     if (index == RH_CLIP_FRAMES_MAX)
         return rh_clip_fail(ogg->error, "byte %zu: more than %d packets", ogg->at,
                             RH_CLIP_FRAMES_MAX), false;
-    struct rh_clip_frame *frame = rh_clip_builder_frame(&ogg->builder);
-    if (frame == NULL)
-        return rh_clip_fail(ogg->error, "not enough memory for the clip"), false;
     size_t values = (size_t)samples * ogg->builder.clip.channels;
-    frame->timestamp = (uint32_t)ogg->timestamp;
-    frame->is_keyframe = true;
-    frame->audio_level = rh_clip_level(ogg->samples, values);
-    frame->has_voice = frame->audio_level <= SPEECH_LEVEL_MAX;
-    rh_clip_builder_append(
-        &ogg->builder, ogg->packet, (uint16_t)ogg->packet_bytes, index == 0);
+    struct rh_clip_sound_frame sound = {
+        .packet = ogg->packet, .size = (uint16_t)ogg->packet_bytes,
+        .timestamp = (uint32_t)ogg->timestamp, .level = rh_clip_level(ogg->samples, values),
+        .marker = index == 0};
     ogg->timestamp += (uint64_t)samples;
-    return true;
+    return rh_clip_append_sound(&ogg->builder, &sound, ogg->error);
 }
 
 /* Takes a complete packet by its place in the stream (RFC 7845 section 3). */

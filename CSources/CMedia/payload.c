@@ -99,6 +99,15 @@ static void add_vp9(
 typedef void add_descriptor(
     struct descriptor *descriptor, const struct rh_clip_encoded *frame, bool is_first);
 
+/* Copies data from `at` on; what lies behind its end is spare and zero. */
+static void copy_part(const struct rh_clip_encoded *frame, size_t at, size_t bytes, uint8_t *out)
+{
+    size_t left = at < frame->size ? frame->size - at : 0;
+    size_t copied = bytes < left ? bytes : left;
+    memcpy(out, frame->data + at, copied);
+    memset(out + copied, 0, bytes - copied);
+}
+
 /* Splits the data behind descriptors of the given kind. Sizes differ by one byte at most where
  * descriptors are equal; the first packet's may be longer and is counted in. */
 static void split(
@@ -110,11 +119,12 @@ static void split(
     describe(&rest, frame, false);
     size_t extra = first.size - rest.size;
     size_t room = frame->payload_bytes_max - rest.size;
-    size_t count = (frame->size + extra + room - 1) / room;
+    size_t total = frame->size + frame->spare_bytes;
+    size_t count = (total + extra + room - 1) / room;
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
         struct descriptor *head = i == 0 ? &first : &rest;
-        size_t left = frame->size - at + (i == 0 ? extra : 0);
+        size_t left = total - at + (i == 0 ? extra : 0);
         size_t bytes = (left + count - i - 1) / (count - i);
         bytes -= i == 0 && bytes > extra ? extra : 0;
         bool is_last = i + 1 == count;
@@ -123,12 +133,13 @@ static void split(
         struct rh_clip_packet packet = {
             .size = (uint16_t)(head->size + bytes), .picture_id_offset = head->picture_id_offset,
             .tl0_offset = head->tl0_offset, .spatial = frame->spatial,
+            .spare_bytes = is_last ? frame->spare_bytes : 0,
             .marker = is_last && frame->ends_picture};
         uint8_t *payload = rh_clip_builder_packet(builder, &packet);
         if (payload == NULL)
             return;
         memcpy(payload, head->bytes, head->size);
-        memcpy(payload + head->size, frame->data + at, bytes);
+        copy_part(frame, at, bytes, payload + head->size);
         at += bytes;
     }
 }

@@ -18,6 +18,7 @@ struct rh_clip_encoded {
     uint16_t picture_id;
     uint8_t tl0_pic_idx;
     uint8_t temporal, spatial;
+    uint8_t spare_bytes;     /* zeros behind the data: RH_CLIP_SPARE_BYTES or 0 */
     bool has_layers;         /* the descriptor says layers (and TL0PICIDX) */
     bool is_unreferenced;    /* VP8 N: no frame depends on it; VP9 Z: no upper layer does */
     bool is_switching_point; /* VP8 Y: depends on the base layer alone; VP9 U */

@@ -88,7 +88,7 @@ bool rh_clip_vp8_encode(struct rh_clip_encoder *encoder, struct rh_clip_error *e
         has_data = true;
         struct rh_clip_encoded frame = {
             .data = packet->data.frame.buf, .size = packet->data.frame.sz,
-            .payload_bytes_max = o->payload_bytes_max,
+            .payload_bytes_max = o->payload_bytes_max, .spare_bytes = RH_CLIP_SPARE_BYTES,
             .picture_id = rh_clip_picture_id(encoder), .tl0_pic_idx = rh_clip_tl0(encoder),
             .temporal = temporal, .has_layers = o->temporal_layers > 1,
             .is_unreferenced = temporal != 0 && temporal == o->temporal_layers - 1,

@@ -38,7 +38,7 @@ enum {
     RH_TRACKS_DEFAULT = 8192,
 
     /* 49 participants with 49 video and 49 audio slots need 4,802; a worker keeps ten such
-     * meetings. A slot is 1.5 KiB: 72 MiB. */
+     * meetings. A slot is 1 KiB: 48 MiB. */
     RH_SLOTS_DEFAULT = 49152,
 
     /* Handles have 18 bits of index: the most that any pool can hold. */
@@ -65,13 +65,14 @@ enum {
     RH_WINDOW_PACKETS = 1024,
 
     /* Runs of outgoing packets with the same distance to their source; a resend is looked up here.
-     * A run ends when a slot switches or leaves a picture out: 24 runs cover one second of a video
-     * stream thinned by its temporal layers. 32 B each: 768 B a slot. */
-    RH_RUNS_PER_SLOT = 24,
+     * A run ends when a slot switches or leaves a picture out: 16 runs cover one second of a video
+     * stream of 30 pictures a second of which every other one is left out. 32 B each: 512 B a
+     * slot. */
+    RH_RUNS_PER_SLOT = 16,
 
     /* Places for the time of a packet's last resend, by its number: no second one within a round
-     * trip. As many as two NACK items name. 4 B each: 256 B a slot. */
-    RH_RESENDS_PER_SLOT = 64,
+     * trip. Nearly as many as two NACK items name. 4 B each: 128 B a slot. */
+    RH_RESENDS_PER_SLOT = 32,
 
     /* Slots in one cache line of a track's subscriptions: 64 B hold 15 and a link. */
     RH_SUBSCRIPTIONS_PER_CHUNK = 15,
@@ -134,6 +135,10 @@ enum {
      * that is 130 packets. */
     RH_REPLAY_US = 500000,
     RH_REPLAY_PACKETS = 192,
+
+    /* A busy worker looks at its socket once in this time instead of at each datagram: a wake-up
+     * costs as much as forwarding ten packets. */
+    RH_READ_PAUSE_MS = 1,
 
     /* Unknown SSRCs are told at most once in this time by each peer. */
     RH_UNKNOWN_REPEAT_US = 1000000,

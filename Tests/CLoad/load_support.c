@@ -115,7 +115,7 @@ struct rh_load_stream_config audio_config(uint32_t source_id)
         .codec = RH_CODEC_OPUS, .payload_type = PT_AUDIO, .rtx_payload_type = PT_RTX,
         .audio_level = 20, .stamp_on = true, .mid = "0", .source_id = source_id,
         .first_seq = 100, .first_timestamp = 1000,
-        .shape = {.frames_per_second = 50, .packets_per_frame = 1, .payload_bytes_min = 80,
+        .shape = {.frames_per_second = 200, .packets_per_frame = 1, .payload_bytes_min = 80,
                   .payload_bytes_max = 120}};
 }
 
@@ -126,7 +126,7 @@ struct rh_load_stream_config video_config(uint32_t source_id)
         .codec = RH_CODEC_VP8, .payload_type = PT_VIDEO, .rtx_payload_type = PT_RTX,
         .stamp_on = true, .mid = "1", .source_id = source_id,
         .first_seq = 32000, .first_timestamp = 0xffffff00,
-        .shape = {.frames_per_second = 30, .packets_per_frame = 3, .payload_bytes_min = 300,
+        .shape = {.frames_per_second = 120, .packets_per_frame = 3, .payload_bytes_min = 300,
                   .payload_bytes_max = 1100}};
 }
 

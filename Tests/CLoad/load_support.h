@@ -47,7 +47,7 @@ struct rh_load_slot_report wait_slot(
 /* The same for a loop's report. */
 struct rh_load_loop_report wait_loop(struct rh_load_loop *loop, size_t offset, uint64_t value);
 
-/* Sound in 20 ms packets, VP8 in 30 frames a second of 3 packets. */
+/* Sound in 200 packets a second, VP8 in 120 frames of 3 packets: real streams, played fast. */
 struct rh_load_stream_config audio_config(uint32_t source_id);
 struct rh_load_stream_config video_config(uint32_t source_id);
 /* The other side expects both. */

@@ -34,7 +34,11 @@ static void publish_clip(const struct rh_clip *clip, enum rh_codec codec, bool i
     config.codec = (uint8_t)codec;
     config.stamp_on = is_stamped;
     assert_int_equal(rh_load_stream_start(pair.loops[0], pair.endpoints[0], &config), RH_OK);
+    struct rh_load_mark mark = {.ssrc = SSRC_VIDEO, .source_id = 5};
+    rh_load_slot_mark(pair.loops[1], pair.endpoints[1], &mark);
     struct rh_load_slot_report report = wait_slot(&pair, 1, SSRC_VIDEO, SLOT(frames), 80);
+    assert_false(report.is_marked);
+    assert_true(report.mark_first_frame_ns >= report.mark_first_packet_ns);
     assert_in_range(report.keyframes, 6, 9); /* two in each repetition of 24 frames */
     assert_int_not_equal(report.source_frame_ns, 0);
     assert_int_equal(report.source_id, is_stamped ? 5 : 0);

@@ -6,6 +6,8 @@
 #include "wire/vp8.h"
 #include "wire/vp9.h"
 
+enum { SPARE_FILLING = 0xa7 }; /* what a sender writes there must not matter */
+
 void decoder_open(struct decoder *decoder, uint8_t codec)
 {
     vpx_codec_iface_t *interface =
@@ -97,6 +99,9 @@ void assemble(const struct rh_clip *clip, const struct rh_clip_cursor *cursor,
         if (packet->spatial > spatial_max)
             continue;
         out->spatial_frames = packet->spatial + 1;
+        assert_int_equal(packet->spare_bytes,
+                         clip->codec == RH_CLIP_VP8 && packet->marker ? RH_CLIP_SPARE_BYTES : 0);
+        memset(payload + packet->size - packet->spare_bytes, SPARE_FILLING, packet->spare_bytes);
         size_t size = packet->size - (size_t)layer.descriptor_bytes;
         assert_true(out->size + size <= FRAME_BYTES_MAX);
         memcpy(out->bytes + out->size, payload + layer.descriptor_bytes, size);

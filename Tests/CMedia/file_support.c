@@ -1,6 +1,7 @@
 /* Files for the reader tests. SPDX-License-Identifier: Apache-2.0 */
 #include "file_support.h"
 
+#include <opus/opus.h>
 #include <string.h>
 
 enum { OGG_HEADER_BYTES = 27, PACKETS_A_PAGE = 9, SERIAL = 77 };
@@ -35,9 +36,11 @@ void write_ivf(const struct rh_clip *clip, struct file *file)
     struct rh_clip_cursor at = rh_clip_start(clip, 0);
     for (uint32_t i = 0; i < clip->frame_count; i++, rh_clip_advance(clip, &at)) {
         assemble(clip, &at, 0, &assembly);
-        put_little(file, assembly.size, 4);
+        const struct rh_clip_frame *frame = &clip->frames[i];
+        size_t size = assembly.size - frame->packets[frame->packet_count - 1].spare_bytes;
+        put_little(file, size, 4);
         put_little(file, i + 7, 8);
-        put(file, assembly.bytes, assembly.size);
+        put(file, assembly.bytes, size);
     }
 }
 
@@ -72,6 +75,14 @@ void write_ogg_page(struct file *file, const struct ogg_page *page)
         file->bytes[start + 22 + (size_t)i] = (uint8_t)(crc >> 8 * i);
 }
 
+uint16_t unpad(const struct rh_clip_packet *packet, uint8_t *out)
+{
+    memcpy(out, packet->payload, packet->size);
+    opus_int32 size = opus_packet_unpad(out, packet->size);
+    assert_in_range(size, 1, packet->size);
+    return (uint16_t)size;
+}
+
 static void write_headers(const struct rh_clip *clip, struct file *file)
 {
     uint8_t head[19] = {'O', 'p', 'u', 's', 'H', 'e', 'a', 'd', 1, clip->channels, 0x38, 1,
@@ -91,14 +102,13 @@ void write_ogg(const struct rh_clip *clip, struct file *file)
     size_t size = 0;
     uint32_t sequence = 2;
     for (uint32_t i = 0; i < clip->packet_count; i++) {
-        const struct rh_clip_packet *packet = &clip->frames[0].packets[i];
-        for (uint32_t left = packet->size + 1u; left > 0;) {
+        uint16_t bytes = unpad(&clip->frames[0].packets[i], data + size);
+        for (uint32_t left = bytes + 1u; left > 0;) {
             uint8_t segment = left > 255 ? 255 : (uint8_t)(left - 1);
             segments[count++] = segment;
             left = left > 255 ? left - 255 : 0;
         }
-        memcpy(data + size, packet->payload, packet->size);
-        size += packet->size;
+        size += bytes;
         if (i % PACKETS_A_PAGE == PACKETS_A_PAGE - 1 || i + 1 == clip->packet_count) {
             write_ogg_page(file, &(struct ogg_page){0, SERIAL, sequence++, segments, count, data});
             count = 0;

@@ -27,6 +27,10 @@ struct ogg_page {
 };
 void write_ogg_page(struct file *file, const struct ogg_page *page);
 
+/* An Opus packet as the encoder made it, without a clip's spare bytes. out: room for packet->size
+ * bytes. Returns its size. */
+uint16_t unpad(const struct rh_clip_packet *packet, uint8_t *out);
+
 /* An Opus clip as Ogg: both headers, then pages of up to 9 packets. */
 void write_ogg(const struct rh_clip *clip, struct file *file);
 

@@ -195,26 +195,28 @@ static void ogg_joins_packets_over_pages(void **state)
     struct rh_clip *clip = make_sound(128000, 3);
     write_ogg(clip, &file);
     file.size = 27 + 1 + 19 + 27 + 1 + 16; /* the headers */
-    const struct rh_clip_packet *packet = clip->frames[2].packets;
-    assert_true(packet->size > 255);
-    uint8_t first[] = {255}, second[] = {(uint8_t)(packet->size - 255)};
-    write_ogg_page(&file, &(struct ogg_page){0, 77, 2, first, 1, packet->payload});
+    uint8_t packet[RH_CLIP_PAYLOAD_BYTES_MAX];
+    uint16_t size = unpad(clip->frames[2].packets, packet);
+    assert_true(size > 255);
+    uint8_t first[] = {255}, second[] = {(uint8_t)(size - 255)};
+    write_ogg_page(&file, &(struct ogg_page){0, 77, 2, first, 1, packet});
     size_t foreign = file.size;
     write_ogg_page(&file, &(struct ogg_page){2, 5, 0, first, 1, clip->frames[0].packets->payload});
-    write_ogg_page(&file, &(struct ogg_page){1, 77, 3, second, 1, packet->payload + 255});
+    write_ogg_page(&file, &(struct ogg_page){1, 77, 3, second, 1, packet + 255});
     struct rh_clip_error error;
     struct rh_clip *again = made(read_exactly(OGG, file.bytes, file.size, &error), &error);
     assert_int_equal(again->frame_count, 1);
-    assert_int_equal(again->frames[0].packets[0].size, packet->size);
-    assert_memory_equal(again->frames[0].packets[0].payload, packet->payload, packet->size);
+    const struct rh_clip_packet *joined = again->frames[0].packets;
+    assert_int_equal(joined->size, clip->frames[2].packets->size);
+    assert_memory_equal(joined->payload, clip->frames[2].packets->payload, joined->size);
     rh_clip_free(again);
 
     file.size = foreign;
     assert_refused(OGG, "the file ends inside a packet");
-    write_ogg_page(&file, &(struct ogg_page){0, 77, 3, second, 1, packet->payload + 255});
+    write_ogg_page(&file, &(struct ogg_page){0, 77, 3, second, 1, packet + 255});
     assert_refused(OGG, "does not continue the packet");
     file.size = foreign;
-    write_ogg_page(&file, &(struct ogg_page){1, 77, 4, second, 1, packet->payload + 255});
+    write_ogg_page(&file, &(struct ogg_page){1, 77, 4, second, 1, packet + 255});
     assert_refused(OGG, "Ogg page 4 where page 3 belongs");
     rh_clip_free(clip);
 }

@@ -143,6 +143,22 @@ import Testing
         #expect(client.hasExpired(nowUs: 36_000_001))
     }
 
+    @Test func checksOfTheFarSideAreAnswered() throws {
+        let client = IceClient(local: local, remote: remote)
+        let source = Endpoint(address: .loopbackV4, port: 4000)
+        var farSide = IceClient(local: remote, remote: local)
+        let polled = farSide.poll(nowUs: 0)
+        let answer = client.answer(try #require(polled), from: source)
+        let isConnected = farSide.receive(try #require(answer), nowUs: 1)
+        #expect(isConnected)
+        var stranger = IceClient(
+            local: remote, remote: IceCredentials(ufrag: "client00", pwd: "somethingsomethingelse"))
+        let forged = stranger.poll(nowUs: 0)
+        #expect(client.answer(try #require(forged), from: source) == nil)
+        #expect(client.answer(try #require(answer), from: source) == nil, "not a request")
+        #expect(client.answer([], from: source) == nil)
+    }
+
     @Test func foreignAnswersAreNothing() throws {
         var client = IceClient(local: local, remote: remote)
         let polled = client.poll(nowUs: 0)

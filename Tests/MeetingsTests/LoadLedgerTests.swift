@@ -137,6 +137,16 @@ import Testing
         #expect(Assignment.order(pair, using: &generator).map(\.id) == ["n1"])
     }
 
+    @Test func nodesThatSayTheyAreFullAreLeftOut() {
+        var generator = Seeded(state: 5)
+        var all = nodes(3, capacity: 50)
+        all[0].beatLoad = 1
+        all[2].beatUsers = 50
+        #expect(Assignment.order(all, using: &generator).map(\.id) == ["n1"])
+        all[1].beatLoad = 1
+        #expect(Assignment.order(all, using: &generator).isEmpty)
+    }
+
     @Test func costGrowsWithUsersTimesFeeds() {
         #expect(Assignment.cost(users: 0) == 0)
         #expect(Assignment.cost(users: 1) == 1)

@@ -60,8 +60,8 @@ import Testing
     }
 
     @Test func fullMediaPlaneIsAnError() async throws {
-        stage.media.refuse(true)
         let anna = try await stage.join("anna")
+        stage.media.refuse(true)
         anna.say("m", offer())
         #expect(try await anna.error().contains("full"))
         stage.media.refuse(false)

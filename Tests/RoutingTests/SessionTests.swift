@@ -138,7 +138,26 @@ import Testing
         _ = try await stage.join("anna")
         let client = stage.connect()
         client.say("m", join("m", "bob", PlainTickets.make("m", "bob")))
-        #expect(try await client.denial() == "full")
+        #expect(try await client.denial() == "node_full")
+    }
+
+    @Test func workersThatAreFullRefuseNewcomersButNobodyWhoIsIn() async throws {
+        let stage = try Stage()
+        let anna = try await stage.join("anna")
+        stage.media.refuse(true)
+        let bob = stage.connect()
+        bob.say("m", join("m", "bob", PlainTickets.make("m", "bob")))
+        #expect(try await bob.denial() == "node_full")
+        // A second connection of an account takes the place of the first.
+        _ = try await stage.join("anna")
+        #expect(try await anna.error().contains("took over"))
+        #expect(await stage.core.beat())
+        #expect(stage.service.beats.last?.load == 1)
+        stage.media.refuse(false)
+        bob.say("m", join("m", "bob", PlainTickets.make("m", "bob")))
+        try await bob.next("MEETING_USERS")
+        #expect(await stage.core.beat())
+        #expect(stage.service.beats.last?.load == 0.25)
     }
 
     @Test func resumeOfUnknownSessionIsDenied() async throws {

@@ -49,7 +49,7 @@ CHURN = dataclasses.replace(
 def stage(count: int) -> Meetings:
     """One publisher, so many subscribers."""
     return Meetings(f"stage-{count}", f"B: one publisher, 30 frames/s of 10 packets of 1100 B, to "
-                    f"{count:,}", participants=count + 1, publishers=1, feeds=1, ramp=200,
+                    f"{count:,}", participants=count + 1, publishers=1, feeds=1, ramp=40,
                     media="stage")
 
 
@@ -58,7 +58,8 @@ def load_command(options: Options, plan: Meetings, server: Server, place: Place)
     words = [*place.client_words, options.server, "load", "--url", server.url,
              "--meetings", str(plan.meetings), "--participants", str(plan.participants),
              "--feeds", str(plan.feeds), "--media", plan.media, "--ramp", str(plan.ramp),
-             "--duration", str(options.seconds), "--server-pid", str(server.process.pid),
+             "--duration", str(max(options.seconds, 2.5 * (plan.churn or 0))),
+             "--server-pid", str(server.process.pid), "--settle", "20",
              "--accounts", str(options.folder / "accounts.json"), "--insecure"]
     if plan.publishers is not None:
         words += ["--publishers", str(plan.publishers)]
@@ -140,9 +141,11 @@ def remark(case: Case, report: dict) -> None:
     if not report["valid"]:
         case.note("the load tool was itself the bottleneck: "
                   + "; ".join(report["invalid_reasons"]))
-    feeds, failed = report["feeds"], report["join_ms"]["failed"]
-    if feeds["bound"] < feeds["wanted"] or failed:
-        case.note(f"{feeds['bound']} of {feeds['wanted']} feeds were there, {failed} joins failed")
+    feeds, failures = report["feeds"], report["join_ms"]["failures"]
+    if feeds["bound"] < feeds["wanted"] or failures:
+        reasons = "; ".join(f"{count} × {reason}" for reason, count in failures.items())
+        case.note(f"{feeds['bound']} of {feeds['wanted']} feeds were there; joins that failed: "
+                  f"{reasons or 'none'}")
 
 
 def sunk_figures(plan: Meetings, loaded: Loaded, figures: Sample) -> Sample:

@@ -22,7 +22,8 @@ from bench_stats import Sample, Usage
 
 BUCKETS = 20
 HISTOGRAM = "roundhouse_forward_latency_seconds_bucket"
-LOAD_SECONDS_MAX = 240
+# Thousands of accounts take minutes to make, the first time.
+LOAD_SECONDS_MAX = 900
 SERVER_SECONDS = 20
 
 

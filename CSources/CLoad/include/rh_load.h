@@ -259,7 +259,7 @@ enum rh_result rh_load_slot_forget(
  * Without a rest before, the slot begins one (see slot_rest): a new keyframe, a new source's stamp,
  * or 200 ms are the border between what it carried and what is waited for.
  *
- * source_id  only packets with this id in their stamp count; 0: any source
+ * source_id  packets of other ids in their stamps do not count; 0: any source
  * codec      of what will come; 0: as before
  * since_ns   when the subscribe was sent; 0: now */
 struct rh_load_mark {

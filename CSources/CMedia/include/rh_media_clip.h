@@ -46,6 +46,7 @@ enum {
     RH_CLIP_SIDE_PIXELS_MAX = 4096,
     RH_CLIP_FRAMES_MAX = 100000, /* 33 minutes of Opus */
     RH_CLIP_ERROR_BYTES = 256,
+    RH_CLIP_SPARE_BYTES = 16,
 };
 
 /* One RTP payload as it stands in the clip (cursor offsets of 0). */
@@ -55,6 +56,10 @@ struct rh_clip_packet {
     uint8_t picture_id_offset; /* of the 2 bytes of a 15-bit picture id; 0: none */
     uint8_t tl0_offset;        /* of TL0PICIDX; 0: none */
     uint8_t spatial;           /* VP9 spatial layer, 0 is the lowest */
+    uint8_t spare_bytes;       /* how many of the payload's last bytes decoders pass over: zeros,
+                                * which a sender may overwrite with a stamp. RH_CLIP_SPARE_BYTES in
+                                * the last packet of a VP8 frame and in Opus packets (padding, RFC
+                                * 6716 section 3.2.5) with room for it; else 0 */
     bool marker;               /* RTP marker: last packet of a video frame (of its highest layer);
                                 * Opus: first packet after silence (RFC 7587 section 4.1) */
 };
@@ -201,8 +206,8 @@ struct rh_clip *rh_clip_make_audio(
 struct rh_clip *rh_clip_read_ivf(
     const uint8_t *bytes, size_t size, uint16_t payload_bytes_max, struct rh_clip_error *error);
 
-/* Ogg Opus (RFC 3533, RFC 7845): the first logical stream, one packet a payload. Channel mapping
- * family 0. Levels are measured by decoding. */
+/* Ogg Opus (RFC 3533, RFC 7845): the first logical stream, one packet a payload, padded. Channel
+ * mapping family 0. Levels are measured by decoding. */
 struct rh_clip *rh_clip_read_ogg_opus(
     const uint8_t *bytes, size_t size, struct rh_clip_error *error);
 

@@ -245,10 +245,12 @@ static size_t write_header(
     return rh_packet_write_header(&header, &buffer->packet, buffer->bytes, out);
 }
 
-/* Zero bytes and their count (RFC 3550 section 5.1). */
+/* Zero bytes and their count (RFC 3550 section 5.1); nothing behind them is touched. */
 static void put_padding(uint8_t *end, uint32_t padding_bytes)
 {
-    memset(end, 0, RH_PADDING_BYTES_MAX);
+    if (padding_bytes == 0)
+        return;
+    memset(end, 0, padding_bytes);
     end[padding_bytes - 1] = (uint8_t)padding_bytes;
 }
 
@@ -262,8 +264,7 @@ static void write_payload(
     if (!item->is_patched && !item->is_rtx) {
         out->payload = payload;
         out->payload_bytes = packet->payload_bytes + padding_bytes;
-        if (padding_bytes != 0)
-            put_padding(payload + packet->payload_bytes, padding_bytes);
+        put_padding(payload + packet->payload_bytes, padding_bytes);
         return;
     }
     uint8_t *place = out->out + out->header_bytes;
@@ -274,8 +275,7 @@ static void write_payload(
     }
     struct rh_patch patch = patch_of(item);
     place += rh_patch_apply(&patch, payload, packet->payload_bytes, place);
-    if (padding_bytes != 0)
-        put_padding(place, padding_bytes);
+    put_padding(place, padding_bytes);
     out->payload_bytes = (size_t)(place - out->payload) + padding_bytes;
 }
 
@@ -310,14 +310,16 @@ static void count_part(const struct part *part)
     RH_COUNT(media, forwarded_packets, part->count - part->resent_packets);
 }
 
-/* Writes one datagram at out. Returns its bytes: the item's size and the padding. */
-static size_t write_datagram(
+/* Writes one datagram at place. Returns its bytes: the item's size and the padding. */
+static inline size_t write_datagram(
     struct part *part, const struct item *item, uint32_t padding_bytes, uint8_t *place)
 {
     struct rh_slot *slot = item->slot;
     uint64_t seq64 = item->is_rtx ? slot->rtx_next_seq64++ : item->pending->seq64;
     uint64_t base = item->is_rtx ? slot->rtx_index_base : slot->index_base;
-    struct rh_srtp_outgoing out = {.out = place, .seq64 = seq64 - base + RH_SEQ64_FIRST};
+    struct rh_srtp_outgoing out;
+    out.out = place;
+    out.seq64 = seq64 - base + RH_SEQ64_FIRST;
     out.header_bytes = write_header(part, item, (uint16_t)seq64, place);
     if (padding_bytes != 0)
         place[0] |= PADDING_BIT;
@@ -331,18 +333,18 @@ static size_t write_datagram(
 static void write_message(struct part *part, struct cut cut)
 {
     struct rh_forwarder *forwarder = part->forwarder;
-    struct rh_media *media = &forwarder->media;
     uint8_t *begin = rh_sendqueue_place(&forwarder->queue), *place = begin;
+    uint32_t padded_packets = 0, all_padding_bytes = 0;
     for (uint32_t i = cut.begin; i < cut.end; i++) {
         const struct item *item = item_at(part, i);
         uint32_t padding_bytes = i + 1 < cut.end ? (uint32_t)cut.segment_bytes - item->size : 0;
-        if (padding_bytes != 0) {
-            RH_ASSERT(item->may_pad && padding_bytes <= RH_PADDING_BYTES_MAX);
-            RH_COUNT(media, padded_packets, 1);
-            RH_COUNT(media, padding_bytes, padding_bytes);
-        }
+        RH_ASSERT(padding_bytes <= RH_PADDING_BYTES_MAX);
+        padded_packets += padding_bytes != 0;
+        all_padding_bytes += padding_bytes;
         place += write_datagram(part, item, padding_bytes, place);
     }
+    RH_COUNT(&forwarder->media, padded_packets, padded_packets);
+    RH_COUNT(&forwarder->media, padding_bytes, all_padding_bytes);
     rh_sendqueue_commit(
         &forwarder->queue, &part->peer->selected,
         (struct rh_message){

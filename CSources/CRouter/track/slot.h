@@ -17,7 +17,7 @@ struct rh_resend_mark {
     uint16_t seq;
 };
 
-/* Owner: struct rh_media. 1.5 KiB; what each packet touches comes first, in five cache lines. */
+/* Owner: struct rh_media. 1 KiB; what each packet touches comes first, in four cache lines. */
 struct rh_slot {
     alignas(64) rh_slot_id id; /* 0: destroyed */
     uint32_t peer_index;

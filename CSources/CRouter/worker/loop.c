@@ -1,9 +1,12 @@
 /* A worker's life and its wake-ups. SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "wire/assert.h"
 #include "worker/worker.h"
@@ -31,16 +34,20 @@ uint64_t rh_worker_now_us(struct rh_worker *worker)
 /* ---- Sending --------------------------------------------------------------------------------- */
 
 static void on_ready(uv_poll_t *poll, int status, int events);
+static void pause_reading(struct rh_worker *worker);
 static void on_send_timer(uv_timer_t *timer);
 
-/* The loop tells of readability always, of writability while the kernel takes no more. */
+/* The loop tells of readability, but in a pause, and of writability while the kernel takes no
+ * more. */
 static void watch(struct rh_worker *worker)
 {
-    if (worker->watches_writable == worker->udp.blocked)
+    int events = (worker->pauses_reading ? 0 : UV_READABLE)
+        | (worker->udp.blocked ? UV_WRITABLE : 0);
+    if (events == worker->watched_events)
         return;
-    worker->watches_writable = worker->udp.blocked;
-    int events = UV_READABLE | (worker->udp.blocked ? UV_WRITABLE : 0);
-    int watched = uv_poll_start(&worker->readable, events, on_ready);
+    worker->watched_events = events;
+    int watched = events == 0 ? uv_poll_stop(&worker->readable)
+                              : uv_poll_start(&worker->readable, events, on_ready);
     RH_ASSERT(watched == 0);
 }
 
@@ -163,7 +170,7 @@ static void wake_targets(struct rh_worker *worker)
     uint64_t filled = worker->forwarder.media.relays_filled;
     worker->forwarder.media.relays_filled = 0;
     for (; filled != 0; filled &= filled - 1)
-        uv_async_send(&worker->targets[__builtin_ctzll(filled)]->wake);
+        rh_worker_wake(worker->targets[__builtin_ctzll(filled)]);
 }
 
 /* What is in use now, for readers on other threads. */
@@ -306,13 +313,34 @@ static void read_socket(struct rh_worker *worker)
     }
 }
 
+static void on_read_timer(uv_timer_t *timer)
+{
+    struct rh_worker *worker = timer->data;
+    worker->pauses_reading = false;
+    read_socket(worker);
+    pause_reading(worker);
+    watch(worker);
+}
+
+/* A worker whose packets wait for company anyhow does not wake up for each of them. */
+static void pause_reading(struct rh_worker *worker)
+{
+    if (worker->send_window_us < 2000 * RH_READ_PAUSE_MS || worker->pauses_reading)
+        return;
+    worker->pauses_reading = true;
+    uv_timer_start(&worker->read_timer, on_read_timer, RH_READ_PAUSE_MS, 0);
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct rh_worker *worker = poll->data;
     if (events & UV_WRITABLE)
         flush(worker, false);
-    if (events & UV_READABLE || status != 0) /* an error is read off by the receive call */
+    if (events & UV_READABLE || status != 0) { /* an error is read off by the receive call */
         read_socket(worker);
+        pause_reading(worker);
+    }
+    watch(worker);
 }
 
 /* What is due goes out at the end of this wake-up. */
@@ -343,7 +371,7 @@ static void drain_relay(struct rh_worker *worker, struct rh_relay *relay)
         }
         rh_relay_pop(relay);
     }
-    uv_async_send(&worker->wake);
+    rh_worker_wake(worker);
 }
 
 /* Runs at most count_max jobs. Returns false when the queue is empty. */
@@ -359,14 +387,33 @@ static bool run_jobs(struct rh_worker *worker, uint32_t count_max)
     return true;
 }
 
-static void on_wake(uv_async_t *wake)
+/* An eventfd and a flag instead of uv_async_t: in libuv 1.44 a loop that is woken spins until the
+ * waker's write has returned. */
+void rh_worker_wake(struct rh_worker *worker)
+{
+    if (atomic_exchange(&worker->woken, true))
+        return;
+    int error = errno;
+    uint64_t one = 1;
+    ssize_t written = write(worker->wake_fd, &one, sizeof one);
+    RH_ASSERT(written == sizeof one); /* it refuses only when 2^64 - 2 wake-ups are unread */
+    errno = error;
+}
+
+static void on_wake(uv_poll_t *wake, int status, int events)
 {
     struct rh_worker *worker = wake->data;
+    (void)status;
+    (void)events;
+    uint64_t count;
+    ssize_t taken = read(worker->wake_fd, &count, sizeof count);
+    (void)taken; /* EAGAIN: another wake-up took it */
+    atomic_store(&worker->woken, false);
     for (uint32_t i = 0; i < RH_WORKERS_MAX; i++)
         if (worker->forwarder.media.relays_in[i] != NULL)
             drain_relay(worker, worker->forwarder.media.relays_in[i]);
     if (run_jobs(worker, RH_JOBS_PER_WAKEUP))
-        uv_async_send(&worker->wake);
+        rh_worker_wake(worker);
     else if (atomic_load(&worker->stopping))
         uv_stop(&worker->loop);
 }
@@ -403,11 +450,16 @@ static void on_check(uv_check_t *check)
 
 static bool init_loop(struct rh_worker *worker)
 {
-    if (uv_loop_init(&worker->loop) != 0)
+    worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (worker->wake_fd < 0 || uv_loop_init(&worker->loop) != 0) {
+        if (worker->wake_fd >= 0)
+            close(worker->wake_fd);
         return false;
-    bool made = uv_async_init(&worker->loop, &worker->wake, on_wake) == 0
+    }
+    bool made = uv_poll_init(&worker->loop, &worker->wake, worker->wake_fd) == 0
         && uv_timer_init(&worker->loop, &worker->timer) == 0
         && uv_timer_init(&worker->loop, &worker->send_timer) == 0
+        && uv_timer_init(&worker->loop, &worker->read_timer) == 0
         && uv_prepare_init(&worker->loop, &worker->prepare) == 0
         && uv_check_init(&worker->loop, &worker->check) == 0
         && uv_poll_init(&worker->loop, &worker->readable, worker->udp.fd) == 0;
@@ -415,6 +467,7 @@ static bool init_loop(struct rh_worker *worker)
     worker->wake.data = worker;
     worker->timer.data = worker;
     worker->send_timer.data = worker;
+    worker->read_timer.data = worker;
     worker->prepare.data = worker;
     worker->check.data = worker;
     worker->readable.data = worker;
@@ -433,6 +486,7 @@ static void deinit_loop(struct rh_worker *worker)
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     int closed = uv_loop_close(&worker->loop);
     RH_ASSERT(closed == 0);
+    close(worker->wake_fd);
 }
 
 enum rh_result rh_worker_create(const struct rh_worker_config *config, struct rh_worker **out)
@@ -496,6 +550,9 @@ enum rh_result rh_worker_connect(struct rh_worker *source, struct rh_worker *tar
 static void *run_thread(void *argument)
 {
     struct rh_worker *worker = argument;
+    char name[16]; /* what the kernel keeps */
+    snprintf(name, sizeof name, "worker-%u", worker->config.index);
+    pthread_setname_np(pthread_self(), name);
     atomic_store(&worker->thread_id, (uintptr_t)pthread_self());
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     while (run_jobs(worker, RH_JOBS_PER_WAKEUP))
@@ -515,7 +572,8 @@ enum rh_result rh_worker_start(struct rh_worker *worker)
     uv_prepare_start(&worker->prepare, on_prepare);
     uv_check_start(&worker->check, on_check);
     uv_timer_start(&worker->timer, on_timer, period_ms, period_ms);
-    int watched = uv_poll_start(&worker->readable, UV_READABLE, on_ready);
+    watch(worker);
+    int watched = uv_poll_start(&worker->wake, UV_READABLE, on_wake);
     RH_ASSERT(watched == 0);
     atomic_store(&worker->running, true);
     int error = pthread_create(&worker->thread, NULL, run_thread, worker);
@@ -531,7 +589,7 @@ void rh_worker_stop(struct rh_worker *worker)
     if (!atomic_load(&worker->running) || atomic_exchange(&worker->stopping, true))
         return;
     RH_ASSERT(!rh_worker_is_current(worker));
-    uv_async_send(&worker->wake);
+    rh_worker_wake(worker);
     pthread_join(worker->thread, NULL);
     atomic_store(&worker->running, false);
 }
@@ -554,7 +612,7 @@ void rh_worker_destroy(struct rh_worker *worker)
 void rh_worker_enqueue(struct rh_worker *worker, void *job)
 {
     rh_jobs_push(&worker->jobs, job);
-    uv_async_send(&worker->wake);
+    rh_worker_wake(worker);
 }
 
 bool rh_worker_is_current(const struct rh_worker *worker)

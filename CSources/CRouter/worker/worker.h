@@ -31,7 +31,8 @@ struct rh_worker {
     uint64_t rate_at_us;     /* when the rate was measured last, */
     uint64_t rate_packets;   /* forwarded packets by then, */
     uint32_t rate;           /* and packets a second, smoothed */
-    bool watches_writable;   /* the kernel took no more: the loop says when it does again */
+    int watched_events;      /* of the socket, in the loop */
+    bool pauses_reading;     /* the socket is looked at when read_timer fires */
     bool reading_stopped; /* the socket waits until there are packet buffers again */
 
     struct rh_buffer *spare[RH_RECEIVE_BATCH]; /* buffers for the next receive call */
@@ -43,9 +44,12 @@ struct rh_worker {
     struct rh_worker *targets[RH_WORKERS_MAX]; /* whom a relay ring leads to; NULL: none */
 
     uv_loop_t loop;
-    uv_async_t wake;
+    int wake_fd;        /* an eventfd: something is to be done for other threads */
+    _Atomic bool woken; /* wake_fd was written and not yet read */
+    uv_poll_t wake;
     uv_timer_t timer;
     uv_timer_t send_timer;
+    uv_timer_t read_timer;
     uv_poll_t readable;
     uv_prepare_t prepare;
     uv_check_t check;
@@ -61,6 +65,9 @@ void rh_worker_flush(struct rh_worker *worker);
 
 /* Writes and sends all that waits for subscribers. */
 void rh_worker_send_pending(struct rh_worker *worker);
+
+/* Has the loop run jobs and drain relay rings. any thread. */
+void rh_worker_wake(struct rh_worker *worker);
 
 /* Time of this wake-up. */
 uint64_t rh_worker_now_us(struct rh_worker *worker);

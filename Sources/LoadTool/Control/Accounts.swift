@@ -8,6 +8,7 @@ import Synchronization
 package struct Accounts: Sendable {
     /// Sign-ups at once: each takes some 50 ms of a server's core, on purpose.
     private static let signUpsAtOnce = 4
+    private static let callsAtOnce = 8
     /// Accounts of the file that expire within so many seconds are made anew.
     private static let expiryMargin = 3600
 
@@ -28,8 +29,9 @@ package struct Accounts: Sendable {
         let usable = kept.filter {
             $0.url == api.url && $0.expires > Int(Date().timeIntervalSince1970) + Self.expiryMargin
         }
-        let taken = Array(usable.prefix(count))
+        let taken = try await known(Array(usable.prefix(count)))
         guard taken.count < count else { return taken }
+        let others = kept.filter { $0.url != api.url } + taken
         let made = Mutex<[LoadAccount]>([])
         do {
             try await makeAll(count - taken.count) { account in
@@ -41,12 +43,27 @@ package struct Accounts: Sendable {
             }
         } catch {
             let fresh = made.withLock { $0 }
-            if file == nil { await delete(fresh) } else { try write(kept + fresh) }
+            if file == nil { await delete(fresh) } else { try write(others + fresh) }
             throw Self.explain(error, made: taken.count + fresh.count, of: count)
         }
         let fresh = made.withLock { $0 }
-        if file != nil { try write(kept + fresh) }
+        if file != nil { try write(others + fresh) }
         return taken + fresh
+    }
+
+    /// Those that the server still knows, in their order: it may have begun anew.
+    private func known(_ accounts: [LoadAccount]) async throws -> [LoadAccount] {
+        let found = try await withThrowingTaskGroup(of: LoadAccount?.self) { group in
+            var found = Set<String>()
+            func note(_ account: LoadAccount?) { account.map { _ = found.insert($0.accountID) } }
+            for (index, account) in accounts.enumerated() {
+                if index >= Self.callsAtOnce { note(try await group.next() ?? nil) }
+                group.addTask { try await api.isKnown(account) ? account : nil }
+            }
+            for try await account in group { note(account) }
+            return found
+        }
+        return accounts.filter { found.contains($0.accountID) }
     }
 
     /// Deletes accounts that no file keeps.

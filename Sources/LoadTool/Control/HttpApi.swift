@@ -69,6 +69,16 @@ package struct HttpApi: Sendable {
             accountID: made.account_id, token: signedIn.token, expires: signedIn.expires, url: url)
     }
 
+    /// Whether the server takes the account's token.
+    package func isKnown(_ account: LoadAccount) async throws -> Bool {
+        do {
+            _ = try await send(.GET, "/account", token: account.token, body: nil)
+            return true
+        } catch let refusal as HttpRefusal where refusal.status == 401 {
+            return false
+        }
+    }
+
     /// Deletes the caller's account.
     package func delete(_ account: LoadAccount) async throws {
         _ = try await send(.DELETE, "/account", token: account.token, body: nil)

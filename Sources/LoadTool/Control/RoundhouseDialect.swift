@@ -13,7 +13,10 @@ struct MeetingDesk: Sendable {
     func opened(_ id: String) { promise.succeed(id) }
 
     /// The host could not create it. Harmless once it was opened.
-    func failed() { promise.fail(LoadFailure("the host did not create the meeting")) }
+    func failed() { promise.fail(Self.noHost) }
+
+    /// A consequence of what happened to the host.
+    static let noHost = LoadFailure("the host did not create the meeting")
 
     func id() async throws -> String { try await promise.futureResult.get() }
 }

@@ -317,7 +317,9 @@ actor RoundhouseParticipant: SyntheticParticipant {
 
     /// What the stamps of a feed say; 0 when its media have none.
     private func source(_ feed: FeedName) -> UInt32 {
-        guard let index = identity.everyone.firstIndex(of: feed.account) else { return 0 }
+        guard context.media.isStamped(feed.source.kind),
+            let index = identity.everyone.firstIndex(of: feed.account)
+        else { return 0 }
         var publisher = place
         publisher.number += index - place.index
         return publisher.streamSource(feed.source.number)

@@ -17,10 +17,10 @@ public final class StopFlag: Sendable {
     public func stop() { flag.store(true, ordering: .relaxed) }
     package var isStopped: Bool { flag.load(ordering: .relaxed) }
 
-    /// Waits in small steps; false when stopped.
+    /// Waits in small steps; false when stopped or cancelled.
     package func pause(_ seconds: Double) async -> Bool {
         let end = ContinuousClock.now + .seconds(seconds)
-        while !isStopped {
+        while !isStopped, !Task.isCancelled {
             let left = ContinuousClock.now.duration(to: end)
             guard left > .zero else { return true }
             try? await Task.sleep(for: min(left, .milliseconds(100)))

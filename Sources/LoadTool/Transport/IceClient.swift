@@ -66,9 +66,6 @@ package struct IceClient: Sendable {
         return writer.finish(key: key)
     }
 
-    /// Microseconds until `poll` has something.
-    package func wait(nowUs: UInt64) -> UInt64 { nextUs > nowUs ? nextUs - nowUs : 0 }
-
     /// Takes in a STUN datagram. True when it connected the pair.
     package mutating func receive(_ datagram: [UInt8], nowUs: UInt64) -> Bool {
         guard let message = StunMessage.parse(datagram.span),

@@ -23,6 +23,10 @@ package struct MediaSet: Sendable {
 
     package var layers: Int { video.count }
 
+    /// Whether packets say whose they are and when they were sent. Decoders take what follows a
+    /// VP8 frame or an Opus packet for padding; other codecs' packets stay as they are.
+    package func isStamped(_ kind: MediaKind) -> Bool { kind == .audio || videoCodec == .vp8 }
+
     package func media(_ kind: MediaKind, layer: Int) -> StreamMedia {
         kind == .audio ? audio : video[layer]
     }

@@ -71,7 +71,7 @@ package struct StreamPlan: Sendable {
             config.shape.keyframe_interval = Self.keyframeInterval
             config.shape.keyframe_packets = UInt32(shape.keyframePackets)
         case .clip(let clip):
-            // Decoders take what follows a VP8 frame for padding; other codecs stay as they are.
+            // As in MediaSet.isStamped.
             config.stamp_on = codec == .vp8 || codec == .opus
             config.clip = clip.pointer
         }

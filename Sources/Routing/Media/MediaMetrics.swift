@@ -1,12 +1,12 @@
 // The workers' counters as metrics.
 // SPDX-License-Identifier: Apache-2.0
 
-import MediaPlane
+package import MediaPlane
 
 /// Names, units and values of what workers count.
-enum MediaMetrics {
+package enum MediaMetrics {
     /// The counters of one worker.
-    static func metrics(of counters: WorkerCounters) -> [NodeMetric] {
+    package static func metrics(of counters: WorkerCounters) -> [NodeMetric] {
         let labels = [("worker", String(counters.worker))]
         var all = packets(counters).map { name, value in
             NodeMetric("roundhouse_media_\(name)_total", .counter(Double(value)), labels: labels)
@@ -108,26 +108,30 @@ enum MediaMetrics {
 
 /// What is taken once a second: the Swift side's counters, and shares over the last interval.
 /// Owner: `WorkerMediaNode`.
-struct MediaMeasurements: Sendable {
+package struct MediaMeasurements: Sendable {
     private var control: [ControlCounters] = []
     private var former: [WorkerCounters] = []
     private var takenAt: Duration?
     /// By worker.
-    private(set) var shares: [WorkerShares] = []
+    package private(set) var shares: [WorkerShares] = []
+
+    package init() {}
 
     /// Shares of one worker over the last interval.
-    struct WorkerShares: Sendable, Equatable {
+    package struct WorkerShares: Sendable, Equatable {
         /// Of the time, not asleep.
-        var busy = 0.0
+        package var busy = 0.0
         /// Packets a kernel message; 0 while nothing was sent.
-        var packetsPerMessage = 0.0
+        package var packetsPerMessage = 0.0
         /// Of the sent packets, in messages with `UDP_SEGMENT`.
-        var segmented = 0.0
+        package var segmented = 0.0
         /// Of the received packets, in messages that `UDP_GRO` put together.
-        var coalesced = 0.0
+        package var coalesced = 0.0
+
+        package init() {}
     }
 
-    mutating func take(
+    package mutating func take(
         _ counters: [WorkerCounters], _ control: [ControlCounters], now: Duration
     ) {
         self.control = control
@@ -145,14 +149,16 @@ struct MediaMeasurements: Sendable {
         }
         func share(_ part: Double, of whole: Double) -> Double { whole > 0 ? part / whole : 0 }
         let sent = growth(\.sentPackets)
-        return WorkerShares(
-            busy: min(1, growth(\.busyMicroseconds) / microseconds),
-            packetsPerMessage: share(sent, of: growth(\.sentMessages)),
-            segmented: min(1, share(growth(\.segmentedPackets), of: sent)),
-            coalesced: min(1, share(growth(\.coalescedPackets), of: growth(\.receivedPackets))))
+        var shares = WorkerShares()
+        shares.busy = min(1, growth(\.busyMicroseconds) / microseconds)
+        shares.packetsPerMessage = share(sent, of: growth(\.sentMessages))
+        shares.segmented = min(1, share(growth(\.segmentedPackets), of: sent))
+        shares.coalesced = min(
+            1, share(growth(\.coalescedPackets), of: growth(\.receivedPackets)))
+        return shares
     }
 
-    var metrics: [NodeMetric] {
+    package var metrics: [NodeMetric] {
         var all: [NodeMetric] = []
         for (worker, control) in control.enumerated() {
             all += MediaMetrics.metrics(of: control, labels: [("worker", String(worker))])

@@ -1,16 +1,16 @@
 // What the kernel lost, and what the process uses, as metrics.
 // SPDX-License-Identifier: Apache-2.0
 
-import MediaPlane
+package import MediaPlane
 
-enum MachineMetrics {
+package enum MachineMetrics {
     /// Reads the machine now: some files of /proc.
     static func all() -> [NodeMetric] {
         kernel(KernelCounters.read()) + process(ProcessReadings.read())
     }
 
     /// Counters of the whole machine, or of its network namespace.
-    static func kernel(_ counters: KernelCounters) -> [NodeMetric] {
+    package static func kernel(_ counters: KernelCounters) -> [NodeMetric] {
         func counter(
             _ name: String, _ value: UInt64, _ help: String, _ labels: [(String, String)] = []
         ) -> NodeMetric {

@@ -33,7 +33,7 @@ public struct NodeMetric: Sendable, Equatable {
         a.name == b.name && a.value == b.value && a.labels.elementsEqual(b.labels, by: ==)
     }
 
-    func write(to writer: inout PrometheusWriter) {
+    package func write(to writer: inout PrometheusWriter) {
         switch value {
         case .counter(let value): writer.counter(name, value, labels: labels, help: help)
         case .gauge(let value): writer.gauge(name, value, labels: labels, help: help)
