@@ -16,6 +16,8 @@ static bool place_stream(struct rh_load_endpoint *endpoint, struct rh_load_strea
         if (old->config.ssrc != stream->config.ssrc)
             continue;
         stream->next_seq64 = old->next_seq64; /* a number never protects two packets */
+        if (old->report.packets != 0)
+            stream->config.first_timestamp = old->last_timestamp + old->config.clock_rate / 50;
         if (old->config.rtx_ssrc == stream->config.rtx_ssrc)
             stream->next_rtx_seq64 = old->next_rtx_seq64;
         rh_load_stream_destroy(old);

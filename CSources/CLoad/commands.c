@@ -179,7 +179,7 @@ enum rh_result rh_load_endpoint_create(
     struct rh_load_loop *loop, const struct rh_load_endpoint_config *config,
     rh_load_endpoint_id *id, struct rh_address *local)
 {
-    if (config->decrypt > RH_LOAD_DECRYPT_ALL)
+    if (config->decrypt > RH_LOAD_DECRYPT_ALL || config->decrypt_interval > INT32_MAX)
         return RH_MALFORMED;
     struct rh_load_endpoint *endpoint = make_endpoint(config);
     if (endpoint == NULL)
@@ -263,7 +263,7 @@ static void run_decrypt(struct rh_load_loop *loop, struct rh_load_command *comma
 enum rh_result rh_load_endpoint_set_decrypt(
     struct rh_load_loop *loop, rh_load_endpoint_id endpoint, uint8_t decrypt, uint32_t interval)
 {
-    if (decrypt > RH_LOAD_DECRYPT_ALL)
+    if (decrypt > RH_LOAD_DECRYPT_ALL || interval > INT32_MAX)
         return RH_MALFORMED;
     uint32_t values[2] = {decrypt, interval};
     return rh_load_post(loop, run_decrypt, endpoint, values, sizeof values);

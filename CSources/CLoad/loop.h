@@ -80,9 +80,10 @@ struct rh_load_missing {
     uint32_t tries;
 };
 
-/* Looks for the first complete frame. Numbers are 0 while unknown. */
+/* The newest keyframe, while it comes. Numbers are 0 while unknown. */
 struct rh_load_frame_search {
     uint64_t first_seq64, last_seq64;
+    uint64_t arrival_ns; /* of its first packet */
     uint32_t timestamp;
 };
 
@@ -176,6 +177,7 @@ struct rh_load_loop {
     uint64_t now_ns;              /* read once a wake-up */
     int64_t realtime_offset_ns;   /* CLOCK_REALTIME - CLOCK_MONOTONIC, read once a wake-up */
     uint64_t random;              /* of the impairment */
+    uint64_t sample_random;       /* of what is opened */
     uint64_t loss_out, loss_in;   /* of 2^32 */
     const struct rh_cipher_backend *backend;
 

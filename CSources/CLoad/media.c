@@ -62,22 +62,27 @@ static bool open_packet(
     return result == RH_OK || reject(loop, endpoint, true);
 }
 
-static uint32_t open_interval(const struct rh_load_endpoint_config *config)
+/* Packets until the next is opened: evenly drawn, so that samples do not fall on the same packet of
+ * each frame. */
+static uint32_t open_interval(
+    struct rh_load_loop *loop, const struct rh_load_endpoint_config *config)
 {
     if (config->decrypt == RH_LOAD_DECRYPT_NONE)
         return UINT32_MAX;
-    return config->decrypt == RH_LOAD_DECRYPT_ALL ? 1 : config->decrypt_interval;
+    if (config->decrypt == RH_LOAD_DECRYPT_ALL)
+        return 1;
+    uint64_t span = 2 * (uint64_t)config->decrypt_interval - 1;
+    return (uint32_t)(1 + rh_load_random(&loop->sample_random) % span);
 }
 
 static bool is_to_open(
-    const struct rh_load_loop *loop, const struct rh_load_endpoint *endpoint,
-    struct rh_load_slot *slot)
+    struct rh_load_loop *loop, const struct rh_load_endpoint *endpoint, struct rh_load_slot *slot)
 {
     slot->until_open--;
     bool is_wanted = slot->until_open == 0 || slot->is_searching || slot->is_resting
         || loop->now_ns < endpoint->watch_until_ns;
     if (is_wanted)
-        slot->until_open = open_interval(&endpoint->config);
+        slot->until_open = open_interval(loop, &endpoint->config);
     return is_wanted && endpoint->has_keys;
 }
 
@@ -95,14 +100,39 @@ static void count_frame(struct rh_load_loop *loop, struct rh_load_slot *slot, ui
     slot->last_frame_ns = arrival_ns;
 }
 
+/* Whether a packet is of the newest keyframe. */
+static bool is_of_keyframe(const struct rh_load_slot *slot, const struct item *item)
+{
+    const struct rh_load_frame_search *search = &slot->search;
+    return search->first_seq64 != 0 && search->timestamp == item->timestamp
+        && item->seq64 >= search->first_seq64
+        && item->seq64 - search->first_seq64 < RH_LOAD_WINDOW_PACKETS;
+}
+
+/* Something new begins with this packet, or with the keyframe whose end it is when only its stamp
+ * told. */
 static void begin_source(struct rh_load_slot *slot, struct item *item)
 {
+    struct rh_load_frame_search *search = &slot->search;
+    if (!is_of_keyframe(slot, item))
+        *search = (struct rh_load_frame_search){.arrival_ns = item->arrival_ns};
     item->has_begun = true;
     slot->is_resting = false;
-    slot->source_packet_ns = item->arrival_ns;
+    slot->source_packet_ns = search->arrival_ns;
     slot->source_frame_ns = 0;
     slot->is_searching = true;
-    slot->search = (struct rh_load_frame_search){0};
+}
+
+/* The first packet of a keyframe came. */
+static void begin_keyframe(struct rh_load_slot *slot, struct item *item)
+{
+    slot->keyframes++;
+    if (slot->is_resting)
+        begin_source(slot, item);
+    if (!is_of_keyframe(slot, item))
+        slot->search = (struct rh_load_frame_search){
+            .first_seq64 = item->seq64, .timestamp = item->timestamp,
+            .arrival_ns = item->arrival_ns};
 }
 
 static void forget_missing(struct rh_load_slot *slot, uint64_t seq64)
@@ -178,8 +208,7 @@ static bool is_complete(const struct rh_load_slot *slot)
     return true;
 }
 
-static void search_frame(
-    struct rh_load_slot *slot, const struct item *item, const struct rh_layer_info *layer)
+static void search_frame(struct rh_load_slot *slot, const struct item *item)
 {
     struct rh_load_frame_search *search = &slot->search;
     bool is_any = slot->config.kind == RH_AUDIO || slot->config.codec == RH_CODEC_NONE;
@@ -188,14 +217,11 @@ static void search_frame(
         slot->is_searching = false;
         return;
     }
-    if (layer->keyframe && item->timestamp != search->timestamp)
-        *search = (struct rh_load_frame_search){item->seq64, 0, item->timestamp};
-    else if (layer->keyframe && search->first_seq64 == 0)
-        search->first_seq64 = item->seq64;
-    bool is_same = search->first_seq64 != 0 && item->timestamp == search->timestamp;
-    if (is_same && item->marker && item->seq64 >= search->first_seq64)
+    if (!is_of_keyframe(slot, item))
+        return;
+    if (item->marker)
         search->last_seq64 = item->seq64;
-    if (is_same && is_complete(slot)) {
+    if (is_complete(slot)) {
         slot->source_frame_ns = item->arrival_ns;
         slot->is_searching = false;
     }
@@ -215,8 +241,10 @@ static void note_stamp(
         return;
     }
     if (source_id != slot->source_id) {
+        /* a clip's frame has its stamp in the last packet: what has begun without goes on */
+        bool is_other = slot->source_id != 0 || slot->source_packet_ns == 0;
         slot->source_id = source_id;
-        if (!item->has_begun)
+        if (is_other && !item->has_begun)
             begin_source(slot, item);
     }
     if (item->is_resend)
@@ -237,13 +265,11 @@ static void inspect(
         return;
     }
     rh_payload_parse(slot->config.codec, opened->bytes, &opened->packet);
-    bool is_keyframe = opened->packet.layer.keyframe && slot->config.kind == RH_VIDEO;
-    slot->keyframes += is_keyframe;
-    if (is_keyframe && slot->is_resting)
-        begin_source(slot, item);
+    if (opened->packet.layer.keyframe && slot->config.kind == RH_VIDEO)
+        begin_keyframe(slot, item);
     note_stamp(loop, slot, item, opened);
     if (slot->is_searching)
-        search_frame(slot, item, &opened->packet.layer);
+        search_frame(slot, item);
     if (slot->is_marked)
         rh_load_slot_note_mark(loop, slot);
 }

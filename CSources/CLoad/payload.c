@@ -78,12 +78,11 @@ size_t rh_load_payload_write(
 {
     size_t bytes = config->clip != NULL ? write_clip(config->clip, sent, out)
                                         : write_shape(config, sent, out);
-    if (!config->stamp_on)
-        return bytes;
-    if (config->clip == NULL)
-        bytes -= RH_LOAD_STAMP_BYTES;
-    write_stamp(config->source_id, sent->sent_ns, out + bytes);
-    return bytes + RH_LOAD_STAMP_BYTES;
+    bool has_room = config->clip == NULL
+        || clip_packet(config->clip, sent)->spare_bytes >= RH_LOAD_STAMP_BYTES;
+    if (config->stamp_on && has_room)
+        write_stamp(config->source_id, sent->sent_ns, out + bytes - RH_LOAD_STAMP_BYTES);
+    return bytes;
 }
 
 bool rh_load_payload_marker(

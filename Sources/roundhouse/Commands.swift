@@ -15,7 +15,7 @@ struct Roundhouse: AsyncParsableCommand {
             """,
         subcommands: [
             Up.self, GatewayRole.self, AccountRole.self, MeetingRole.self, RouterRole.self,
-            Config.self, Load.self,
+            Config.self, DoctorCommand.self, Load.self,
         ])
 
     /// As usual, but `load` has exit statuses of its own: scripts tell by them what happened.

@@ -21,8 +21,53 @@ enum Networking {
             .sorted { $0.family.rawValue < $1.family.rawValue }
     }
 
+    /// The network devices; several addresses of one count once.
+    static func interfaces() -> [HostReadings.Interface] {
+        var first: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&first) == 0 else { return [] }
+        defer { freeifaddrs(first) }
+        var seen = Set<String>()
+        return sequence(first: first, next: { $0?.pointee.ifa_next }).compactMap { entry in
+            guard let entry = entry?.pointee, let name = entry.ifa_name else { return nil }
+            let text = String(cString: name)
+            guard seen.insert(text).inserted else { return nil }
+            let flags = Int(entry.ifa_flags)
+            return HostReadings.Interface(
+                name: text, isUp: flags & Int(IFF_UP.rawValue) != 0,
+                isLoopback: flags & Int(IFF_LOOPBACK.rawValue) != 0)
+        }
+    }
+
     /// As it stands in a URL.
     static func urlHost(_ host: String) -> String { host.contains(":") ? "[\(host)]" : host }
+
+    enum Transport {
+        case stream, datagram
+
+        fileprivate var type: Int32 {
+            Int32(self == .stream ? SOCK_STREAM.rawValue : SOCK_DGRAM.rawValue)
+        }
+    }
+
+    /// errno of binding a port, 0 when it is free. A stream's port that only lingers is free.
+    static func bindingError(_ transport: Transport, host: String, port: UInt16) -> Int32 {
+        let name = host == "localhost" ? "127.0.0.1" : host
+        guard let address = try? SocketAddress(ipAddress: name, port: Int(port)) else {
+            return EADDRNOTAVAIL
+        }
+        let family = address.protocol == .inet6 ? AF_INET6 : AF_INET
+        let handle = socket(family, transport.type, 0)
+        guard handle >= 0 else { return errno }
+        defer { close(handle) }
+        if transport == .stream {
+            var one: Int32 = 1
+            setsockopt(handle, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(4))
+        }
+        return address.withSockAddr { pointer, size in
+            guard bind(handle, pointer, socklen_t(size)) == 0 else { return errno }
+            return transport == .stream && listen(handle, 1) != 0 ? errno : 0
+        }
+    }
 
     /// A TCP port that is free now; for `--port 0`, whose number has to be known before the
     /// server listens.

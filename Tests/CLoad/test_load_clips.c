@@ -1,6 +1,7 @@
 /* Real encoded media through the loop: clips that repeat, answer keyframe requests and are resent.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "load_support.h"
+#include "loop.h"
 
 #include <string.h>
 
@@ -98,9 +99,38 @@ static void silentOpusFramesAreNotSent(void **state)
     rh_clip_free(clip);
 }
 
+/* A decoder sees every byte that it looks at as the encoder made it. */
+static void stampsTakeSpareBytesAlone(void **state)
+{
+    (void)state;
+    struct rh_clip *clip = make_video(RH_CLIP_VP8, 1);
+    struct rh_load_stream_config config = video_config(5);
+    config.clip = clip;
+    config.stamp_on = true;
+    uint32_t stamps = 0;
+    for (uint32_t f = 0; f < clip->frame_count; f++) {
+        const struct rh_clip_frame *frame = &clip->frames[f];
+        struct rh_load_sent sent = {
+            .frame = f, .packets = (uint16_t)frame->packet_count, .sent_ns = 77};
+        for (; sent.packet < sent.packets; sent.packet++) {
+            const struct rh_clip_packet *packet = &frame->packets[sent.packet];
+            uint8_t bytes[RH_LOAD_DATAGRAM_BYTES_MAX];
+            assert_int_equal(rh_load_payload_write(&config, &sent, bytes), packet->size);
+            assert_memory_equal(bytes, packet->payload, packet->size - packet->spare_bytes);
+            uint32_t source_id;
+            uint64_t sent_ns;
+            stamps += rh_load_stamp_read(bytes, packet->size, &source_id, &sent_ns);
+        }
+    }
+    assert_int_equal(stamps, clip->frame_count);
+    assert_true(clip->packet_count > clip->frame_count);
+    rh_clip_free(clip);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stampsTakeSpareBytesAlone),
         cmocka_unit_test(vp8ClipsRepeatWithoutHoles),
         cmocka_unit_test(vp9LayersGoThrough),
         cmocka_unit_test(silentOpusFramesAreNotSent),

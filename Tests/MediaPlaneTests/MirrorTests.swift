@@ -5,15 +5,15 @@ import MediaPlane
 import Testing
 
 @Suite(.serialized) struct MirrorTests {
-    /// Asks until it is so, 20 s at most; workers go on meanwhile.
+    /// Receives until it is so, 20 s at most; workers go on meanwhile.
     private static func until(
-        _ what: String, _ isSo: () async -> Bool,
-        location: SourceLocation = #_sourceLocation
+        _ stage: MediaStage, _ what: String, location: SourceLocation = #_sourceLocation,
+        _ isSo: () async -> Bool
     ) async throws {
         let start = ContinuousClock.now
         while ContinuousClock.now < start + .seconds(20) {
             if await isSo() { return }
-            await Task.yield()
+            stage.camera.receiveOnce(milliseconds: 2)
         }
         Issue.record("never: \(what)", sourceLocation: location)
     }
@@ -27,18 +27,18 @@ import Testing
             for round in 0..<2 {
                 let bound = await stage.subscriber.remap([.bind(slots[0], track, bitrate: 1)])
                 #expect(bound == [.ok])
-                try await Self.until("a mirror") { Self.mirrors(stage) == 1 }
+                try await Self.until(stage, "a mirror") { Self.mirrors(stage) == 1 }
                 if round == 0 {
                     _ = await stage.subscriber.remap([.unbind(slots[0])])
                 } else {
                     await stage.subscriber.close()
                 }
-                try await Self.until("no mirror") { Self.mirrors(stage) == 0 }
+                try await Self.until(stage, "no mirror") { Self.mirrors(stage) == 0 }
             }
             // Nothing is relayed any more.
             let before = stage.pool.counters()[0].relayedPackets
             stage.sendAudio(1...20)
-            try await Self.until("packets") { stage.pool.counters()[0].receivedPackets >= 20 }
+            try await Self.until(stage, "packets") { stage.pool.counters()[0].receivedPackets >= 20 }
             #expect(stage.pool.counters()[0].relayedPackets == before)
         }
     }
@@ -48,9 +48,9 @@ import Testing
             let track = try await stage.publishVideo()
             let slots = try await stage.addSlots()
             _ = await stage.subscriber.remap([.bind(slots[1], track, bitrate: 1_000_000)])
-            try await Self.until("a mirror") { Self.mirrors(stage) == 1 }
+            try await Self.until(stage, "a mirror") { Self.mirrors(stage) == 1 }
             await stage.publisher.unpublish(track)
-            try await Self.until("no mirror") { Self.mirrors(stage) == 0 }
+            try await Self.until(stage, "no mirror") { Self.mirrors(stage) == 0 }
             #expect(await stage.subscriber.statistics().slots.allSatisfy { $0.track == nil })
         }
     }
@@ -67,7 +67,7 @@ import Testing
                 writer.addPli(sender: 1, media: 8000)
                 stage.viewer.send(writer)
             }
-            try await Self.until("200 wishes") {
+            try await Self.until(stage, "200 wishes") {
                 await stage.pool.controlCounters()[1].keyframeRequestsReceived
                     >= start[1].keyframeRequestsReceived + 200
             }
@@ -87,14 +87,14 @@ import Testing
         try await MediaStage.with(workers: 2) { stage in
             let track = try await stage.publishVideo()
             let slots = try await stage.addSlots()
-            stage.sendVideo(99, isKeyframe: true)
-            try await stage.waitForKeyframe()
+            stage.sendVideo(99, isKeyframe: false)
+            try await stage.waitForVideo()
             await stage.publisher.setMuted(track, true)
             _ = await stage.subscriber.remap([.bind(slots[1], track, bitrate: 1_000_000)])
             // Some rounds of the mirror's repetitions.
             let jobs = stage.pool.counters()[1].jobsRun
             let start = ContinuousClock.now
-            try await Self.until("time passes") {
+            try await Self.until(stage, "time passes") {
                 stage.pool.counters()[1].jobsRun >= jobs
                     && ContinuousClock.now > start + .milliseconds(600)
             }
@@ -128,14 +128,14 @@ import Testing
             let slots = try await stage.addSlots()
             try await stage.startVideo(track, slots[1])
             _ = await stage.subscriber.remap([.unbind(slots[1])])
-            try await Self.until("no mirror") { Self.mirrors(stage) == 0 }
+            try await Self.until(stage, "no mirror") { Self.mirrors(stage) == 0 }
             let before = await stage.pool.controlCounters()[0].nacksSent
             let packets = stage.pool.counters()[0].receivedPackets
             stage.sendVideo(101, isKeyframe: false)
             stage.sendVideo(110, isKeyframe: false)
-            try await Self.until("both") { stage.pool.counters()[0].receivedPackets >= packets + 2 }
+            try await Self.until(stage, "both") { stage.pool.counters()[0].receivedPackets >= packets + 2 }
             let start = ContinuousClock.now
-            try await Self.until("some ticks") { ContinuousClock.now > start + .milliseconds(50) }
+            try await Self.until(stage, "some ticks") { ContinuousClock.now > start + .milliseconds(50) }
             #expect(await stage.pool.controlCounters()[0].nacksSent == before)
         }
     }

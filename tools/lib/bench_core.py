@@ -73,18 +73,24 @@ def keep(case: Case, found: dict, *keys: str) -> None:
 
 
 def limit_case(scenario: Scenario, seconds: float) -> Case:
-    """The sends and cipher calls of a scenario with no router. Its cost a packet is left in the
-    round's dictionary, for the ratio of the cases after it."""
+    """The sends and cipher calls of a scenario with no router, at the scenario's own times and
+    once more without waiting. Both costs a packet are left in the round's dictionary, for the ratio
+    of the cases after it."""
     program = bench_programs.build("limit")
 
+    def run(rate: str) -> tuple[dict, Sample]:
+        options = scenario.options(seconds, "network", "participants", "segmentation")
+        found = bench_programs.run(program, [scenario.name], {**options, "rate": rate})
+        return found, figures_of(found)
+
     def sample(shared: dict) -> Sample:
-        found = bench_programs.run(
-            program, [scenario.name],
-            scenario.options(seconds, "network", "participants", "segmentation"))
+        found, figures = run("realtime")
+        _, full_speed = run("max")
         keep(case, found, "cipher", "segmentation", "participants")
-        figures = figures_of(found)
-        shared["limit", scenario] = figures["cpu_ns_per_packet"]
-        return figures | {"ratio_to_limit": 1.0}
+        costs = (figures["cpu_ns_per_packet"], full_speed["cpu_ns_per_packet"])
+        shared["limit", scenario] = costs
+        return figures | {"ratio_to_limit": 1.0, "full_speed_ns_per_packet": costs[1],
+                          "full_speed_packets_per_core_second": 1e9 / costs[1]}
 
     case = Case(f"limit-{scenario.label}", f"sends and cipher only; {scenario.about}", sample)
     return case
@@ -113,10 +119,12 @@ def path_case(scenario: Scenario, seconds: float, limit: Scenario | None = None)
     return case
 
 
-def ratio(figures: Sample, limit: float | None) -> Sample:
-    """Cost a packet against the limit's, when there is one."""
+def ratio(figures: Sample, limit: tuple[float, float] | None) -> Sample:
+    """Cost a packet against the limit's at the same times and at full speed, when there is one."""
+    each = figures["cpu_ns_per_packet"]
     return {} if limit is None else {
-        "limit_ns_per_packet": limit, "ratio_to_limit": figures["cpu_ns_per_packet"] / limit}
+        "limit_ns_per_packet": limit[0], "ratio_to_limit": each / limit[0],
+        "ratio_to_limit_at_full_speed": each / limit[1]}
 
 
 def limit(options: Options) -> list[Case]:

@@ -196,6 +196,6 @@ def cases(options: Options) -> list[Case]:
     if options.network != "private":
         raise SystemExit("peer-janus needs a network namespace: run as root or allow user "
                          "namespaces")
-    sizes = (6,) if options.is_quick else (6, 10, 14)
+    sizes = (6,) if options.is_quick else (8, 16, 20)
     return [case for size in sizes
             for case in (our_case(options, gallery(size)), janus_case(options, gallery(size)))]

@@ -108,16 +108,18 @@ PLANS = {
     "fanout": lambda options: alone(bench_core.fanout(options)),
     "gallery": gallery, "stage": stage, "small": small, "churn": churn, "scale": scale,
     "join": join,
+    "soak": lambda options: alone([bench_router.soak_case(options)]),
     "memory": lambda options: alone(bench_memory.cases(options)),
     "peer-janus": lambda options: alone(bench_janus.cases(options)),
 }
 # What --profile looks into.
 PROFILED = {"gallery": bench_router.GALLERY, "stage": bench_router.stage(1000),
             "small": bench_router.SMALL, "churn": bench_router.CHURN}
-NEEDS_SERVER = {"gallery", "stage", "small", "churn", "join", "memory", "peer-janus"}
+NEEDS_SERVER = {"gallery", "stage", "small", "churn", "join", "soak", "memory", "peer-janus"}
 NEEDS_NETWORK = NEEDS_SERVER | {"limit", "scale"}
-# In `all`: fanout is a part of engine; the peer only where it is installed.
-ALL = [name for name in PLANS if name not in ("fanout", "peer-janus")]
+# In `all`: fanout is a part of engine, a soak takes an hour to mean anything, and the peer is only
+# where it is installed.
+ALL = [name for name in PLANS if name not in ("fanout", "soak", "peer-janus")]
 
 
 def names_of_all() -> list[str]:

@@ -3,7 +3,9 @@
 One more run of a scenario, measured by nothing else, with `perf record` on the server for the
 window. Each row is a function with its share of the server's CPU time and the thread it ran on.
 """
+import collections
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +15,9 @@ import bench_router
 import common
 from bench_result import Options
 
+Costs = collections.Counter[tuple[str, str, str]]
 ROWS = 40
+PART_SHARE_MIN = 0.5
 FREQUENCY = 1999
 
 
@@ -40,24 +44,35 @@ class Recorder:
             self.process.wait(30)
 
     def rows(self) -> list[dict]:
-        """The functions that cost most."""
+        """What each part of the program costs, then the functions that cost most."""
         text = subprocess.run(
             ["perf", "report", f"--input={self.data}", "--stdio", "--sort=comm,dso,symbol",
-             "--field-separator=\t", "--percent-limit=0.3"], capture_output=True, text=True,
-            timeout=120, check=True).stdout
-        return demangle(parse(text)[:ROWS])
+             "--field-separator=\t"], capture_output=True, text=True, timeout=120,
+            check=True).stdout
+        costs = parse(text)
+        parts: Costs = collections.Counter()
+        for (thread, part, _), share in costs.items():
+            parts[thread, part, "(all)"] += share
+        return as_rows(parts, PART_SHARE_MIN) + demangle(as_rows(costs, 0.0)[:ROWS])
 
 
-def parse(text: str) -> list[dict]:
-    """Rows of perf's report."""
-    rows = []
+def parse(text: str) -> Costs:
+    """Shares by thread, part and function from perf's report. Threads of a kind are one: worker-0
+    and worker-1 are worker."""
+    costs: Costs = collections.Counter()
     for line in text.splitlines():
         fields = [field.strip() for field in line.split("\t")]
         if len(fields) < 4 or line.startswith("#") or not fields[0].rstrip("%"):
             continue
-        rows.append({"share": f"{float(fields[0].rstrip('%')):.1f} %", "thread": fields[1],
-                     "in": fields[2], "function": fields[3].split("] ", 1)[-1]})
-    return rows
+        thread = re.sub(r"[-#\d]+$", "", fields[1])
+        costs[thread, fields[2], fields[3].split("] ", 1)[-1]] += float(fields[0].rstrip("%"))
+    return costs
+
+
+def as_rows(costs: Costs, share_min: float) -> list[dict]:
+    """Rows for people, the costliest first."""
+    return [{"share": f"{share:.1f} %", "thread": thread, "in": part, "function": function}
+            for (thread, part, function), share in costs.most_common() if share >= share_min]
 
 
 def demangle(rows: list[dict]) -> list[dict]:

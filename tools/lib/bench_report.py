@@ -22,16 +22,20 @@ table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabula
   display: block; overflow-x: auto; }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } th { font-weight: 600; color: var(--soft); }
-td .spread { color: var(--soft); font-size: .85em; }
+th:first-child, td:first-child { text-align: left; } td:first-child { white-space: normal;
+  min-width: 16rem; } th { font-weight: 600; color: var(--soft); white-space: normal;
+  vertical-align: bottom; }
+.spread { color: var(--soft); font-size: .85em; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 svg .soft { fill: var(--soft); } svg .axis { stroke: var(--line); stroke-width: 1; }
 svg .user { fill: var(--user); } svg .system { fill: var(--system); }
 svg .whisker { stroke: var(--ink); stroke-width: 1.2; } svg .sample { fill: var(--mark); }
-svg .delay { fill: none; stroke: var(--user); stroke-width: 1.8; }
+svg .delay { fill: none; stroke-width: 1.8; }
 .good { color: var(--good); } .bad { color: var(--bad); }
 """
 
+# Lines of a plot, readable on both papers.
+COLOURS = ("#3f86bf", "#d08a2e", "#8f5fb0", "#3f9a63", "#c9574c", "#5b8a8a", "#a07c3a", "#b0578f")
 WIDTH, LABEL, ROW, MARGIN = 920, 270, 30, 60
 COLUMNS = ("cpu_ns_per_packet", "cpu_user_ns_per_packet", "cpu_system_ns_per_packet",
            "packets_per_core_second", "packets_per_second", "cores", "packets_per_message", "loss",
@@ -166,39 +170,42 @@ def cost_plot(cases: list[dict]) -> str:
 
 
 def delay_plot(cases: list[dict]) -> str:
-    """Added delay by percentile on a logarithmic scale, one line a case."""
+    """Added delay by percentile on a logarithmic scale, one line a case; the names stand beside
+    the lines' ends, in their order."""
     keys = ("added_delay_p50_us", "added_delay_p90_us", "added_delay_p99_us",
             "added_delay_p999_us")
     lines = [(case["name"], [case["summary"].get(key) for key in keys]) for case in cases]
-    lines = [(name, values) for name, values in lines if all(values)]
+    lines = sorted(((name, values) for name, values in lines if all(values)),
+                   key=lambda line: -line[1][-1])
     if not lines:
         return ""
     low = math.floor(math.log10(min(min(v) for _, v in lines)))
     high = max(low + 1, math.ceil(math.log10(max(max(v) for _, v in lines))))
-    height, right = 240, 330
+    height, left, right = 240, 100, 330
 
     def place(index: int, value: float) -> tuple[float, float]:
-        x = 70 + (WIDTH - 70 - right) * index / (len(keys) - 1)
+        x = left + (WIDTH - left - right) * index / (len(keys) - 1)
         return x, 10 + (height - 20) * (high - math.log10(value)) / (high - low)
 
     parts = []
     for power in range(low, high + 1):
         _, y = place(0, 10 ** power)
-        parts.append(f'<line class="axis" x1="70" x2="{WIDTH - right}" y1="{y:.1f}" '
-                     f'y2="{y:.1f}"/>' + text_at(62, y + 4, f"{10 ** power:,} µs", "soft", "end"))
+        parts.append(f'<line class="axis" x1="{left}" x2="{WIDTH - right}" y1="{y:.1f}" '
+                     f'y2="{y:.1f}"/>'
+                     + text_at(left - 8, y + 4, f"{10.0 ** power:,g} µs", "soft", "end"))
     for i, name in enumerate(("p50", "p90", "p99", "p99.9")):
         parts.append(text_at(place(i, 10 ** low)[0], height + 8, name, "soft", "middle"))
-    taken: list[float] = []
-    for name, values in lines:
-        points = [place(i, value) for i, value in enumerate(values)]
+    beneath = 0.0
+    for i, (name, values) in enumerate(lines):
+        points = [place(place_at, value) for place_at, value in enumerate(values)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline class="delay" points="{path}"/>')
-        y = points[-1][1] + 4
-        while any(abs(y - other) < 14 for other in taken):
-            y += 14
-        taken.append(y)
-        parts.append(text_at(points[-1][0] + 8, y, name, "soft"))
-    return svg(max([height + 20, *[y + 6 for y in taken]]), "".join(parts), "added delay")
+        colour = COLOURS[i % len(COLOURS)]
+        beneath = max(points[-1][1], beneath + 15)
+        parts.append(f'<polyline class="delay" stroke="{colour}" points="{path}"/>'
+                     f'<circle r="4" fill="{colour}" cx="{points[-1][0] + 14:.1f}" '
+                     f'cy="{beneath:.1f}"/>')
+        parts.append(text_at(points[-1][0] + 24, beneath + 4, name))
+    return svg(max(height + 20, beneath + 12), "".join(parts), "added delay")
 
 
 def table(cases: list[dict]) -> str:
@@ -224,15 +231,25 @@ def goals(results: list[dict]) -> str:
     """The goals with what was measured."""
     words = {True: '<span class="good">met</span>', False: '<span class="bad">missed</span>',
              None: "–"}
-    rows = "".join(f"<tr><td>{escape(text)}</td><td>{escape(value)}</td><td>{words[met]}</td>"
-                   f'<td><span class="spread">{escape(command)}</span></td></tr>'
+    rows = "".join(f'<tr><td>{escape(text)}<div class="spread">{escape(command)}</div></td>'
+                   f"<td>{escape(value)}</td><td>{words[met]}</td></tr>"
                    for text, value, command, met in goal_rows(results))
-    return f"<h2>Goals</h2><table><tr><th>goal</th><th>median (least to most)</th><th></th>" \
-           f"<th>from</th></tr>{rows}</table>"
+    return "<h2>Goals</h2><table><tr><th>goal</th><th>median (least to most)</th><th></th></tr>" \
+           f"{rows}</table>"
+
+
+def rows_table(rows: list[dict]) -> str:
+    """Rows under their keys."""
+    if not rows:
+        return ""
+    head = "".join(f"<th>{escape(key)}</th>" for key in rows[0])
+    body = "".join("<tr>" + "".join(f"<td>{escape(v)}</td>" for v in row.values()) + "</tr>"
+                   for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def details(cases: list[dict]) -> str:
-    """What has no column: figures of single calls, remarks."""
+    """What has no column: figures of single calls, remarks, profiles."""
     parts = []
     for case in cases:
         rest = [(k, v) for k, v in case["summary"].items() if v is not None and k not in COLUMNS
@@ -240,6 +257,7 @@ def details(cases: list[dict]) -> str:
         body = "".join(f"<tr><td>{escape(k)}</td><td>{number(v)}</td></tr>" for k, v in rest)
         notes = "".join(f'<p class="note">{escape(note)}</p>' for note in case.get("notes", []))
         inner = notes + (f"<table>{body}</table>" if body else "")
+        inner += rows_table(case["parameters"].get("rows", []))
         if inner:
             parts.append(f"<details{' open' if notes else ''}><summary>{escape(case['name'])}"
                          f"</summary>{inner}</details>")
@@ -257,4 +275,7 @@ def page(results: list[dict]) -> str:
         parts.append(f"<h2>{escape(result['benchmark'])}</h2><p class=about>{escape(about)}</p>")
         parts += [cost_plot(result["cases"]), delay_plot(result["cases"]),
                   table(result["cases"]), details(result["cases"])]
+        if result.get("profile"):
+            parts.append("<details><summary>profile of the server</summary>"
+                         + rows_table(result["profile"]) + "</details>")
     return "\n".join(parts) + "</html>\n"

@@ -184,3 +184,27 @@ def join_case(options: Options, count: int, ramp: float) -> Case:
                 "server's CPU a join includes the media until all have them",
                 sample, dataclasses.asdict(plan))
     return case
+
+
+def soak_case(options: Options) -> Case:
+    """Half of A's packets while everybody remaps, for as long as --seconds says."""
+    plan = dataclasses.replace(
+        CHURN, name="soak", participants=35, feeds=34,
+        about="half of A's packets (35 participants), all remap all subscriptions every 2 s")
+
+    def sample(_: dict) -> Sample:
+        loaded = run(options, plan, False, *server_settings(None))
+        remark(case, loaded.report)
+        sizes = [point["server_rss_bytes"] for point in loaded.report["series"]
+                 if point["measured"] and point.get("server_rss_bytes")]
+        lag = loaded.after.metrics["roundhouse_media_loop_lag_max_seconds"]
+        return (bench_server.server_figures(loaded) | client_figures(loaded.report) | {
+            "window_s": loaded.report["window_s"], "loop_lag_max_ms": lag * 1000,
+            "remaps": loaded.report["feeds"]["remaps"],
+            "resident_begin_bytes": loaded.before.resident_bytes,
+            "resident_middle_bytes": sizes[len(sizes) // 2] if sizes else None,
+            "resident_max_bytes": max(sizes, default=None)})
+
+    case = Case("soak", f"the whole router, loopback; {plan.about}", sample,
+                dataclasses.asdict(plan))
+    return case

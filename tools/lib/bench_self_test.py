@@ -237,12 +237,14 @@ def test_profile_names_the_costliest_functions_of_the_engine() -> None:
     equal([row["function"] for row in found], ["rh_forward", "rh_receive"])
 
 
-def test_rows_of_perf_are_read() -> None:
+def test_rows_of_perf_are_read_and_threads_of_a_kind_are_one() -> None:
     found = bench_profile.parse(
-        "# Overhead\tCommand\n12.50%\trouter\troundhouse\t[.] rh_forward\n"
-        "1.25%\trouter\t[kernel.kallsyms]\t[k] udp_sendmsg\n\nnonsense\n")
-    equal([(row["share"], row["function"]) for row in found],
-          [("12.5 %", "rh_forward"), ("1.2 %", "udp_sendmsg")])
+        "# Overhead\tCommand\n12.50%\tworker-0\troundhouse\t[.] rh_forward\n"
+        "2.50%\tworker-1\troundhouse\t[.] rh_forward\n"
+        "1.20%\tNIO-1-#2\t[kernel.kallsyms]\t[k] udp_sendmsg\n\nnonsense\n")
+    rows = bench_profile.as_rows(found, 0)
+    equal([(row["share"], row["thread"], row["function"]) for row in rows],
+          [("15.0 %", "worker", "rh_forward"), ("1.2 %", "NIO", "udp_sendmsg")])
 
 
 # ---- programs and results ----------------------------------------------------------------------
@@ -265,7 +267,9 @@ def test_a_program_s_counters_become_a_sample() -> None:
     near(found["loss"], 20 / 1010)
     near(found["packets_per_message"], 10)
     near(found["added_delay_p50_us"], 48)
-    near(bench_core.ratio(found, 800.0)["ratio_to_limit"], 1.25)
+    ratio = bench_core.ratio(found, (800.0, 500.0))
+    near(ratio["ratio_to_limit"], 1.25)
+    near(ratio["ratio_to_limit_at_full_speed"], 2.0)
     equal(bench_core.ratio(found, None), {})
 
 
@@ -304,7 +308,7 @@ def test_cases_of_a_round_share_what_they_found() -> None:
 
 def test_every_benchmark_has_a_plan() -> None:
     wanted = {"limit", "micro", "engine", "fanout", "gallery", "stage", "small", "churn", "scale",
-              "join", "memory", "peer-janus"}
+              "join", "soak", "memory", "peer-janus"}
     equal(set(bench_plans.PLANS), wanted)
     equal(bench_plans.NEEDS_NETWORK <= wanted, True)
 

@@ -99,7 +99,7 @@ enum rh_result rh_load_loop_set_impairment(
 
 enum rh_load_decrypt {
     RH_LOAD_DECRYPT_NONE,   /* RTP headers only; resent packets and RTCP are opened all the same */
-    RH_LOAD_DECRYPT_SAMPLE, /* every decrypt_interval-th packet of a slot */
+    RH_LOAD_DECRYPT_SAMPLE, /* about one of decrypt_interval packets of a slot */
     RH_LOAD_DECRYPT_ALL,
 };
 
@@ -108,7 +108,7 @@ struct rh_load_endpoint_config {
     struct rh_address bind;      /* family 0: IPv4, any address and port */
     struct rh_extension_ids ids; /* written when publishing, read when receiving; 0: not used */
     uint8_t decrypt;             /* enum rh_load_decrypt */
-    uint32_t decrypt_interval;   /* of RH_LOAD_DECRYPT_SAMPLE; 0: 16 */
+    uint32_t decrypt_interval;   /* of RH_LOAD_DECRYPT_SAMPLE; 0: 16; below 2^31 */
     bool nack_on;                /* ask for missing packets (RFC 4585 section 6.2.1): of video, and
                                     of sound with RTX */
     bool picture_loss_on;        /* PLI for a video hole that resends did not fill */
@@ -186,15 +186,15 @@ struct rh_load_stream_config {
     struct rh_load_shape shape;
 };
 
-/* The stamp: the last RH_LOAD_STAMP_BYTES of a payload. It is part of a shape's size but follows a
- * clip's own bytes, so that those payloads grow by it; decoders take it for the end of the frame:
- * VP8 ignores it, others may not, so leave it off where real decoders watch clips of other codecs.
+/* The stamp: the last RH_LOAD_STAMP_BYTES of a payload, part of its size. In clips it takes the
+ * place of spare bytes that decoders pass over, where there are any: the last packet of a VP8 frame
+ * and every Opus packet have them, other codecs none, so that those go without a stamp.
  * Big-endian: 4 bytes magic, 4 source_id, 8 CLOCK_MONOTONIC ns just before sending. */
 enum { RH_LOAD_STAMP_BYTES = 16, RH_LOAD_STAMP_MAGIC = 0x52484c44 };
 
 /* Starts a stream; needs keys and remote address to send anything, and is silent until both are
- * there. A stream with that SSRC is replaced and its sequence numbers continue. RH_MALFORMED for
- * values out of range. */
+ * there. A stream with that SSRC is replaced; its sequence numbers and timestamps go on. RH_MALFORMED
+ * for values out of range. */
 enum rh_result rh_load_stream_start(
     struct rh_load_loop *loop, rh_load_endpoint_id endpoint,
     const struct rh_load_stream_config *config);

@@ -41,6 +41,7 @@ struct part {
     uint32_t send_time; /* rh_abs_send_time of now_us */
     uint32_t tag_bytes;
     uint32_t count;
+    bool is_uniform; /* all items have one size: their order is that of their arrival */
     uint64_t sent_bytes, resent_packets;
     uint64_t filled[CLASSES / 64]; /* classes that have items */
     uint8_t first[CLASSES], last[CLASSES];
@@ -185,7 +186,19 @@ struct cut {
 
 static const struct item *item_at(const struct part *part, uint32_t place)
 {
-    return &part->items[part->order[place]];
+    return &part->items[part->is_uniform ? place : part->order[place]];
+}
+
+/* Items of one size: as many as a message may have. */
+static struct cut cut_uniform(const struct part *part, uint32_t begin)
+{
+    uint16_t size = part->items[0].size;
+    uint32_t most = part->forwarder->segmentation_off ? 1 : RH_SEGMENTS_MAX;
+    if (most > (uint32_t)RH_MESSAGE_BYTES_MAX / size)
+        most = RH_MESSAGE_BYTES_MAX / size;
+    uint32_t left = part->count - begin;
+    return (struct cut){
+        .begin = begin, .end = begin + (left < most ? left : most), .segment_bytes = size};
 }
 
 /* The longest message that begins with order[begin]: every item but the last is padded to the
@@ -225,10 +238,13 @@ static size_t write_header(
     const struct rh_slot *slot = item->slot;
     const struct rh_buffer *buffer = item->buffer;
     if (item->has_template) {
-        struct rh_header header = {
-            .seq = seq, .timestamp = item->pending->timestamp,
-            .payload_type = item->pending->payload_type, .marker = item->pending->marker,
-            .abs_send_time = part->send_time, .transport_seq = peer->transport_seq};
+        struct rh_header header; /* what else is in it is not read */
+        header.seq = seq;
+        header.timestamp = item->pending->timestamp;
+        header.payload_type = item->pending->payload_type;
+        header.marker = item->pending->marker;
+        header.abs_send_time = part->send_time;
+        header.transport_seq = peer->transport_seq;
         peer->transport_seq += slot->header.transport_at != 0;
         return rh_header_template_write(
             &slot->header, &header, &buffer->packet, buffer->bytes, out);
@@ -375,6 +391,17 @@ static uint32_t collect(struct part *part)
     return count;
 }
 
+/* Lists the newest item by its size, from the first on that differs from those before it. */
+static void list_by_size(struct part *part)
+{
+    uint32_t newest = part->count - 1;
+    if (part->is_uniform && part->items[newest].size == part->items[0].size)
+        return;
+    for (uint32_t i = part->is_uniform ? 0 : newest; i <= newest; i++)
+        classify(part, (uint8_t)i);
+    part->is_uniform = false;
+}
+
 /* Fills in the items of one part and orders them. */
 static void take_part(struct part *part)
 {
@@ -382,6 +409,7 @@ static void take_part(struct part *part)
     bool is_reachable = rh_peer_is_reachable(part->peer);
     forwarder->round++;
     part->count = 0;
+    part->is_uniform = true;
     part->sent_bytes = part->resent_packets = 0;
     memset(part->filled, 0, sizeof part->filled);
     uint32_t collected = collect(part);
@@ -389,19 +417,22 @@ static void take_part(struct part *part)
         struct item *item = &part->items[part->count];
         if (part->count != i)
             *item = part->items[i];
-        if (is_reachable && measure(part, item))
-            classify(part, (uint8_t)part->count++);
-        else
+        if (is_reachable && measure(part, item)) {
+            part->count++;
+            list_by_size(part);
+        } else {
             rh_buffers_release(&forwarder->media.buffers, item->buffer);
+        }
     }
-    order_by_size(part);
+    if (!part->is_uniform)
+        order_by_size(part);
 }
 
 static void write_part(struct part *part)
 {
     take_part(part);
     for (uint32_t begin = 0; begin < part->count;) {
-        struct cut cut = cut_message(part, begin);
+        struct cut cut = part->is_uniform ? cut_uniform(part, begin) : cut_message(part, begin);
         write_message(part, cut);
         begin = cut.end;
     }

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A session description with its role.
-struct JanusDescription: Codable, Sendable {
+package struct JanusDescription: Codable, Sendable {
     /// `offer` or `answer`.
-    var type: String
-    var sdp: String
+    package var type: String
+    package var sdp: String
 }
 
 /// A publisher to subscribe to, with all its streams.
@@ -36,39 +36,35 @@ struct JanusRequest: Encodable, Sendable {
 }
 
 /// Anything that Janus says. Fields of other kinds of messages are nil.
-struct JanusReply: Decodable, Sendable {
-    struct Identifier: Decodable, Sendable {
-        let id: UInt64
+package struct JanusReply: Decodable, Sendable {
+    package struct Identifier: Decodable, Sendable {
+        package let id: UInt64
     }
-    struct Problem: Decodable, Sendable {
-        let code: Int
-        let reason: String
+    package struct Problem: Decodable, Sendable {
+        package let code: Int
+        package let reason: String
     }
-    struct Plugin: Decodable, Sendable {
-        let data: Videoroom
+    package struct Plugin: Decodable, Sendable {
+        package let data: Videoroom
     }
-    struct Videoroom: Decodable, Sendable {
-        /// `joined`, `attached`, `event`, `updated`, …
-        let videoroom: String?
-        let id: UInt64?
-        let publishers: [Identifier]?
-        let error: String?
-        let error_code: Int?
+    package struct Videoroom: Decodable, Sendable {
+        package let publishers: [Identifier]?
+        package let error: String?
+        package let error_code: Int?
     }
 
     /// `success`, `ack`, `error`, `event`, `hangup`, `timeout`, `webrtcup`, …
-    let janus: String
-    let transaction: String?
-    let sender: UInt64?
-    let data: Identifier?
-    let error: Problem?
-    let plugindata: Plugin?
-    let jsep: JanusDescription?
+    package let janus: String
+    package let transaction: String?
+    package let data: Identifier?
+    package let error: Problem?
+    package let plugindata: Plugin?
+    package let jsep: JanusDescription?
     /// Of a hangup.
-    let reason: String?
+    package let reason: String?
 
     /// Why the request that this answers was refused.
-    var refusal: LoadFailure? {
+    package var refusal: LoadFailure? {
         if let error { return LoadFailure("Janus refused", "\(error.code) \(error.reason)") }
         guard let code = plugindata?.data.error_code else { return nil }
         return LoadFailure("Janus' videoroom refused", "\(code) \(plugindata?.data.error ?? "")")
@@ -77,7 +73,7 @@ struct JanusReply: Decodable, Sendable {
 
 /// The answer to what Janus offers a subscriber (RFC 9429 section 5.3): every section is received,
 /// with the numbers of the offer.
-enum JanusAnswer {
+package enum JanusAnswer {
     /// Lines that are taken over from the offer. Transport-wide feedback is not: nothing in Janus
     /// adapts to it.
     private static let kept = [
@@ -88,7 +84,7 @@ enum JanusAnswer {
     /// - Parameters:
     ///   - offer: of Janus.
     ///   - transport: lines that tell credentials, fingerprint and DTLS role.
-    static func write(_ offer: String, transport: [String]) -> String {
+    package static func write(_ offer: String, transport: [String]) -> String {
         var lines: [String] = []
         for line in offer.split(whereSeparator: \.isNewline) {
             if line.hasPrefix("o=") { lines.append("o=- 1 1 IN IP4 127.0.0.1") }

@@ -1,20 +1,22 @@
 // Requests over Janus' WebSocket and their answers. SPDX-License-Identifier: Apache-2.0
 
 import Foundation
-import NIOCore
+package import NIOCore
 
 /// Requests by transaction. Lives on its participant's event loop.
-struct JanusCalls {
+package struct JanusCalls {
     private var waiting: [String: CheckedContinuation<JanusReply, any Error>] = [:]
     private var last: UInt64 = 0
 
+    package init() {}
+
     /// A transaction for the next request.
-    mutating func next() -> String {
+    package mutating func next() -> String {
         last += 1
         return String(last)
     }
 
-    mutating func wait(
+    package mutating func wait(
         _ transaction: String, _ continuation: CheckedContinuation<JanusReply, any Error>
     ) {
         waiting[transaction] = continuation
@@ -22,7 +24,7 @@ struct JanusCalls {
 
     /// Hands an answer to whoever asked. False when nobody did, or when it only says that the
     /// answer follows.
-    mutating func take(_ reply: JanusReply) -> Bool {
+    package mutating func take(_ reply: JanusReply) -> Bool {
         guard reply.janus != "ack", let transaction = reply.transaction,
             let continuation = waiting.removeValue(forKey: transaction)
         else { return false }
@@ -34,11 +36,11 @@ struct JanusCalls {
         return true
     }
 
-    mutating func fail(_ transaction: String, _ failure: LoadFailure) {
+    package mutating func fail(_ transaction: String, _ failure: LoadFailure) {
         waiting.removeValue(forKey: transaction)?.resume(throwing: failure)
     }
 
-    mutating func failAll(_ failure: LoadFailure) {
+    package mutating func failAll(_ failure: LoadFailure) {
         for continuation in waiting.values { continuation.resume(throwing: failure) }
         waiting = [:]
     }
@@ -52,7 +54,7 @@ extension JanusRequest {
 }
 
 extension JanusReply {
-    init(_ text: ByteBuffer) throws {
+    package init(_ text: ByteBuffer) throws {
         self = try JSONDecoder().decode(JanusReply.self, from: Data(text.readableBytesView))
     }
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import AsyncHTTPClient
+import Glibc
 import MediaPlane
 import NIOCore
 import NIOPosix
@@ -60,6 +61,7 @@ public struct LoadRun: Sendable {
     /// is nothing to report.
     public func run() async throws -> LoadResult {
         try options.validate()
+        Self.raiseDescriptorLimit()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
         var configuration = HTTPClient.Configuration()
         if options.isInsecure {
@@ -82,6 +84,16 @@ public struct LoadRun: Sendable {
                 json: try report.json(), html: HtmlReport(report).text)
         case .failure(let error): throw LoadRunError(description: explain(error))
         }
+    }
+
+    /// Two sockets a participant: as many as the system lets this process have.
+    private static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        guard getrlimit(kind, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        limit.rlim_cur = limit.rlim_max
+        // Refused: sockets that are too many say so themselves.
+        _ = setrlimit(kind, &limit)
     }
 
     private func explain(_ error: any Error) -> String {

@@ -17,21 +17,41 @@ extension HostReadings {
         }
         cipher = WorkerPool.cipher
         processorFeatures = Self.features(cpuinfo: readText("/proc/cpuinfo") ?? "")
-        var affinity = cpu_set_t()
-        if sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &affinity) == 0 {
-            cores = withUnsafeBytes(of: affinity) { $0.reduce(0) { $0 + $1.nonzeroBitCount } }
-        }
+        cores = Self.cores(status: readText("/proc/self/status") ?? "")
         processorQuota = Self.quota()
         clockSource = readText("/sys/devices/system/clocksource/clocksource0/current_clocksource")
             .map(Self.trimmed)
-        var times = timex()
-        if adjtimex(&times) >= 0 { isClockSynchronised = times.status & STA_UNSYNC == 0 }
+        isClockSynchronised = Self.isClockSynchronised()
         kernel = KernelCounters.read()
         let vendor = readText("/sys/class/dmi/id/sys_vendor").map(Self.trimmed)
         cloud = vendor.flatMap(Self.cloud(vendor:))
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         epochSeconds = Int64(now.tv_sec)
+    }
+
+    /// Cores that the process may run on, from `/proc/PID/status`.
+    package static func cores(status: String) -> Int {
+        for line in status.split(separator: "\n") where line.hasPrefix("Cpus_allowed:") {
+            let digits = line.dropFirst("Cpus_allowed:".count)
+            return max(1, digits.reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount })
+        }
+        return 1
+    }
+
+    /// Asks the kernel by adjtimex, which Swift's module of the C library leaves out.
+    private static func isClockSynchronised() -> Bool? {
+        typealias Adjust = @convention(c) (UnsafeMutableRawPointer) -> Int32
+        guard let symbol = dlsym(nil, "adjtimex") else { return nil }
+        // struct timex of 64-bit Linux: 208 bytes, `status` at 40; all zero only reads.
+        return withUnsafeTemporaryAllocation(byteCount: 208, alignment: 8) { times in
+            times.initializeMemory(as: UInt8.self, repeating: 0)
+            guard let base = times.baseAddress,
+                unsafeBitCast(symbol, to: Adjust.self)(base) >= 0
+            else { return nil }
+            let unsynchronised: Int32 = 0x40  // STA_UNSYNC
+            return times.load(fromByteOffset: 40, as: Int32.self) & unsynchronised == 0
+        }
     }
 
     /// Flags of the first processor, as Linux names them on x86 and ARM.
