@@ -3,7 +3,7 @@
  * Everything here is touched by the loop's thread alone, but for what is marked "any thread":
  * the job queue, the table of endpoint places (behind a mutex) and the wake-up descriptor.
  * Memory: a loop 1.3 MiB, an endpoint 2 KiB and 12 B for each table place, a stream 0.4 KiB and 48
- * B for each packet of its history, a slot 0.9 KiB. */
+ * B for each packet of its history, a slot 1.4 KiB. */
 #ifndef RH_LOAD_LOOP_H
 #define RH_LOAD_LOOP_H
 
@@ -24,6 +24,7 @@ enum {
     RH_LOAD_OUTBOX_BYTES = RH_LOAD_OUTBOX_DATAGRAMS * (RH_LOAD_DATAGRAM_BYTES_MAX + 4),
     RH_LOAD_MISSING_MAX = 32,          /* numbers of a slot that are asked for at a time */
     RH_LOAD_RESEND_TRIES = 8,
+    RH_LOAD_MARKERS = 16,              /* frames of a slot whose end is known */
 };
 
 #define RH_LOAD_MS UINT64_C(1000000)
@@ -87,6 +88,12 @@ struct rh_load_frame_search {
     uint32_t timestamp;
 };
 
+/* A frame's last packet that was opened. */
+struct rh_load_marker {
+    uint64_t seq64;
+    uint32_t timestamp;
+};
+
 /* Owner: an endpoint. What every packet touches comes first. */
 struct rh_load_slot {
     alignas(64) struct rh_load_slot_config config;
@@ -106,6 +113,8 @@ struct rh_load_slot {
     struct rh_load_mark mark;     /* the newest */
     uint64_t mark_first_packet_ns, mark_first_frame_ns;
     struct rh_load_frame_search search;
+    uint32_t marker_count;        /* place of the next, modulo RH_LOAD_MARKERS */
+    struct rh_load_marker markers[RH_LOAD_MARKERS];
     uint64_t recovered, nacked, decrypted, unauthentic, padding_packets, keyframes;
     uint64_t rtx_highest_seq64;   /* 0: none yet */
     uint32_t sender_report;       /* middle of its NTP time */

@@ -123,7 +123,19 @@ static void begin_source(struct rh_load_slot *slot, struct item *item)
     slot->is_searching = true;
 }
 
-/* The first packet of a keyframe came. */
+/* The last packet of the frame whose first is item, when it came before. 0: not yet. */
+static uint64_t find_marker(const struct rh_load_slot *slot, const struct item *item)
+{
+    for (uint32_t i = 0; i < RH_LOAD_MARKERS; i++) {
+        const struct rh_load_marker *marker = &slot->markers[i];
+        if (marker->timestamp == item->timestamp && marker->seq64 >= item->seq64
+            && marker->seq64 - item->seq64 < RH_LOAD_WINDOW_PACKETS)
+            return marker->seq64;
+    }
+    return 0;
+}
+
+/* The first packet of a keyframe came; after others of it when it was lost and resent. */
 static void begin_keyframe(struct rh_load_slot *slot, struct item *item)
 {
     slot->keyframes++;
@@ -131,8 +143,8 @@ static void begin_keyframe(struct rh_load_slot *slot, struct item *item)
         begin_source(slot, item);
     if (!is_of_keyframe(slot, item))
         slot->search = (struct rh_load_frame_search){
-            .first_seq64 = item->seq64, .timestamp = item->timestamp,
-            .arrival_ns = item->arrival_ns};
+            .first_seq64 = item->seq64, .last_seq64 = find_marker(slot, item),
+            .arrival_ns = item->arrival_ns, .timestamp = item->timestamp};
 }
 
 static void forget_missing(struct rh_load_slot *slot, uint64_t seq64)
@@ -265,6 +277,9 @@ static void inspect(
         return;
     }
     rh_payload_parse(slot->config.codec, opened->bytes, &opened->packet);
+    if (item->marker)
+        slot->markers[slot->marker_count++ % RH_LOAD_MARKERS] =
+            (struct rh_load_marker){item->seq64, item->timestamp};
     if (opened->packet.layer.keyframe && slot->config.kind == RH_VIDEO)
         begin_keyframe(slot, item);
     note_stamp(loop, slot, item, opened);

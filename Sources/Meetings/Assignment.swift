@@ -53,8 +53,8 @@ public enum Assignment {
         return max(Double(counted) / streams, node.beatLoad, Double(node.beatUsers) / capacity)
     }
 
-    /// All nodes with room in the order in which they should be asked: each is the better of two that are
-    /// drawn with a chance that grows with their capacity.
+    /// All nodes with room in the order in which they should be asked: each is the better of two
+    /// that are drawn with a chance that grows with their capacity.
     public static func order(
         _ nodes: [NodeCandidate], using generator: inout some RandomNumberGenerator
     ) -> [NodeCandidate] {

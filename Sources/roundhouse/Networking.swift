@@ -27,15 +27,19 @@ enum Networking {
         guard getifaddrs(&first) == 0 else { return [] }
         defer { freeifaddrs(first) }
         var seen = Set<String>()
-        return sequence(first: first, next: { $0?.pointee.ifa_next }).compactMap { entry in
-            guard let entry = entry?.pointee, let name = entry.ifa_name else { return nil }
-            let text = String(cString: name)
-            guard seen.insert(text).inserted else { return nil }
+        var interfaces: [HostReadings.Interface] = []
+        var next = first
+        while let entry = next?.pointee {
+            next = entry.ifa_next
+            let name = entry.ifa_name.map { String(cString: $0) } ?? ""
+            guard !name.isEmpty, seen.insert(name).inserted else { continue }
             let flags = Int(entry.ifa_flags)
-            return HostReadings.Interface(
-                name: text, isUp: flags & Int(IFF_UP.rawValue) != 0,
-                isLoopback: flags & Int(IFF_LOOPBACK.rawValue) != 0)
+            interfaces.append(
+                HostReadings.Interface(
+                    name: name, isUp: flags & Int(IFF_UP) != 0,
+                    isLoopback: flags & Int(IFF_LOOPBACK) != 0))
         }
+        return interfaces
     }
 
     /// As it stands in a URL.

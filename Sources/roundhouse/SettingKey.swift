@@ -63,7 +63,9 @@ enum SettingKey: String, CaseIterable, Sendable {
         switch self {
         case .host, .port, .data, .web, .logLevel, .workers, .mediaPort, .announce:
             serverDescription
-        case .capacity, .branchSize, .sendWindow, .paddingBytes, .segmentation, .receiveCoalescing: mediaDescription
+        case .capacity, .branchSize, .sendWindow, .paddingBytes, .segmentation,
+            .receiveCoalescing:
+            mediaDescription
         case .tlsCert, .tlsKey, .selfSigned, .origin, .serviceKey, .ticketKey,
             .signInsPerAddress, .socketsPerAddress:
             securityDescription

@@ -2,10 +2,12 @@
 SPDX-License-Identifier: Apache-2.0
 """
 import dataclasses
+import os
 import pathlib
 import tempfile
 
 import bench_callgrind
+import bench_network
 import bench_programs
 import bench_stats
 from bench_result import Case, Options
@@ -44,7 +46,9 @@ class Scenario:
         return ABOUT[self.name].format(participants=self.participants or "all")
 
     def options(self, seconds: float, *keys: str) -> dict[str, object]:
-        """As options of a program."""
+        """As options of a program. Packets for the sink leave this machine where there is none."""
+        if self.network == "sink" and os.environ.get(bench_network.INSIDE) != "1":
+            raise SystemExit("the dropping device is there in the private network only")
         fields = dataclasses.asdict(self)
         return {"seconds": seconds, **{key: fields[key] for key in keys}}
 
@@ -135,7 +139,8 @@ def limit(options: Options) -> list[Case]:
                  for name, participants in (("gallery", 50), ("stage", 1000))
                  for segmentation in ("on", "off")]
     return [*(limit_case(each, options.seconds) for each in scenarios),
-            rows_case("limit", "send", "one kernel message, by size and segments"),
+            rows_case("limit", f"send --network {networks[0]}",
+                      "one kernel message, by size and segments"),
             rows_case("limit", "cipher", "one packet's cipher, by size")]
 
 
@@ -157,8 +162,30 @@ def rows_case(name: str, words: str, about: str) -> Case:
                 figures[f"{label}_allocations"] = row["allocations"]
         return figures
 
-    case = Case("-".join([name, *words.split()]), about, sample)
+    case = Case("-".join([name, *words.split()[:1]]), about, sample)
     return case
+
+
+def load_tool(options: Options) -> list[Case]:
+    """What the load tool itself spends on a received packet."""
+    program = bench_programs.build("load-receive")
+
+    def case(interval: int, about: str) -> Case:
+        def sample(_: dict) -> Sample:
+            seconds = max(1, round(options.seconds))
+            found = bench_programs.run(program, ["50", str(seconds), str(interval)])
+            return {"packets_per_second": found["packets_per_second"], "cores": found["cores"],
+                    "cpu_ns_per_packet": found["cpu_ns_per_packet"],
+                    "packets_per_core_second": 1e9 / found["cpu_ns_per_packet"],
+                    "packets_per_message": found["packets_per_message"],
+                    "loss": found["lost"] / found["sent"],
+                    "added_delay_p99_us": found["delay_p99_us"],
+                    "tick_lag_p99_us": found["tick_lag_p99_us"]}
+
+        return Case(f"decrypt-{interval}", f"the load tool receives A; {about}", sample)
+
+    return [case(0, "headers only"), case(16, "one packet of 16 is opened"),
+            case(1, "every packet is opened")]
 
 
 def micro(_: Options) -> list[Case]:

@@ -106,6 +106,7 @@ PLANS = {
     "micro": lambda options: alone(bench_core.micro(options)),
     "engine": lambda options: alone(bench_core.engine(options)),
     "fanout": lambda options: alone(bench_core.fanout(options)),
+    "load-tool": lambda options: alone(bench_core.load_tool(options)),
     "gallery": gallery, "stage": stage, "small": small, "churn": churn, "scale": scale,
     "join": join,
     "soak": lambda options: alone([bench_router.soak_case(options)]),
@@ -116,7 +117,7 @@ PLANS = {
 PROFILED = {"gallery": bench_router.GALLERY, "stage": bench_router.stage(1000),
             "small": bench_router.SMALL, "churn": bench_router.CHURN}
 NEEDS_SERVER = {"gallery", "stage", "small", "churn", "join", "soak", "memory", "peer-janus"}
-NEEDS_NETWORK = NEEDS_SERVER | {"limit", "scale"}
+NEEDS_NETWORK = NEEDS_SERVER | {"limit", "scale", "load-tool"}
 # In `all`: fanout is a part of engine, a soak takes an hour to mean anything, and the peer is only
 # where it is installed.
 ALL = [name for name in PLANS if name not in ("fanout", "soak", "peer-janus")]

@@ -14,14 +14,25 @@ import common
 BUILD = common.ROOT / ".build-bench"
 CORE = common.ROOT / "CSources/CRouter"
 PROGRAMS = {"engine": "Engine/engine.c", "limit": "Limit/limit.c", "micro": "Micro/micro.c",
-            "path": "Path/path.c"}
+            "path": "Path/path.c", "load-receive": "Load/receive.c"}
+LOAD = ("CSources/CLoad", "CSources/CMedia")
 
 
 def flags() -> list[str]:
     """Package.swift's flags of the core in release, with names for callgrind (valgrind here
     reads DWARF 4)."""
     return ["-std=c2x", "-O3", "-gdwarf-4", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror",
-            f"-I{CORE}", f"-I{CORE}/include", f"-I{common.ROOT}/Benchmarks"]
+            *(f"-I{common.ROOT}/{folder}" for part in ("CSources/CRouter", *LOAD)
+              for folder in (part, f"{part}/include")), f"-I{common.ROOT}/Benchmarks"]
+
+
+def sources_of(name: str) -> list[pathlib.Path]:
+    """The program's file, the core, and for the load tool's loop that loop and what plays clips."""
+    found = [common.ROOT / "Benchmarks" / PROGRAMS[name], *sorted(CORE.rglob("*.c"))]
+    if name == "load-receive":
+        loop, clips = (common.ROOT / folder for folder in LOAD)
+        found += [*sorted(loop.glob("*.c")), clips / "cursor.c"]
+    return found
 
 
 def compile_one(clang: str, source: pathlib.Path, newest_header: float) -> pathlib.Path:
@@ -42,10 +53,11 @@ def compile_one(clang: str, source: pathlib.Path, newest_header: float) -> pathl
 def build(name: str) -> pathlib.Path:
     """Compiles a benchmark with the core. Ends the run with the compiler's words if it cannot."""
     clang = common.toolchain("clang")
-    sources = [common.ROOT / "Benchmarks" / PROGRAMS[name], *sorted(CORE.rglob("*.c"))]
+    sources = sources_of(name)
     if not sources[0].exists():
         raise SystemExit(f"there is no {sources[0].relative_to(common.ROOT)}")
-    headers = [*CORE.rglob("*.h"), *(common.ROOT / "Benchmarks").rglob("*.h")]
+    headers = [path for folder in ("CSources", "Benchmarks")
+               for path in (common.ROOT / folder).rglob("*.h")]
     newest = max(path.stat().st_mtime for path in headers)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         objects = list(pool.map(lambda source: compile_one(clang, source, newest), sources))

@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import unittest.mock
 import xml.etree.ElementTree
 
 import bench_callgrind
 import bench_compare
 import bench_core
 import bench_machine
+import bench_network
 import bench_plans
 import bench_profile
 import bench_programs
@@ -273,6 +275,16 @@ def test_a_program_s_counters_become_a_sample() -> None:
     equal(bench_core.ratio(found, None), {})
 
 
+def test_packets_for_the_dropping_device_stay_in_the_private_network() -> None:
+    outside = {k: v for k, v in os.environ.items() if k != bench_network.INSIDE}
+    with unittest.mock.patch.dict(os.environ, outside, clear=True):
+        fails(SystemExit, bench_core.Scenario("gallery").options, 1)
+        equal(bench_core.Scenario("gallery", "loopback").options(1, "network"),
+              {"seconds": 1, "network": "loopback"})
+    with unittest.mock.patch.dict(os.environ, {bench_network.INSIDE: "1"}):
+        equal(bench_core.Scenario("gallery").options(1), {"seconds": 1})
+
+
 def result_of(key: str, value: float, cipher: str = "openssl") -> dict:
     """A result with one figure."""
     case = bench_result.Case("fanout", "about <it>", lambda _: {key: value, "cpu_ns_per_packet": 5},
@@ -308,7 +320,7 @@ def test_cases_of_a_round_share_what_they_found() -> None:
 
 def test_every_benchmark_has_a_plan() -> None:
     wanted = {"limit", "micro", "engine", "fanout", "gallery", "stage", "small", "churn", "scale",
-              "join", "soak", "memory", "peer-janus"}
+              "join", "soak", "load-tool", "memory", "peer-janus"}
     equal(set(bench_plans.PLANS), wanted)
     equal(bench_plans.NEEDS_NETWORK <= wanted, True)
 

@@ -193,8 +193,8 @@ struct rh_load_stream_config {
 enum { RH_LOAD_STAMP_BYTES = 16, RH_LOAD_STAMP_MAGIC = 0x52484c44 };
 
 /* Starts a stream; needs keys and remote address to send anything, and is silent until both are
- * there. A stream with that SSRC is replaced; its sequence numbers and timestamps go on. RH_MALFORMED
- * for values out of range. */
+ * there. A stream with that SSRC is replaced; its sequence numbers and timestamps go on.
+ * RH_MALFORMED for values out of range. */
 enum rh_result rh_load_stream_start(
     struct rh_load_loop *loop, rh_load_endpoint_id endpoint,
     const struct rh_load_stream_config *config);

@@ -166,9 +166,9 @@ struct rh_clip_video_options {
     uint32_t first_counter;        /* the pattern's counter in the first frame; 16 bits are drawn */
 };
 
-/* Encodes a clip. Takes about 2 ms a frame of 640x360 and core. Simulcast: one call an encoding,
- * with the same frame_count, rate, keyframe interval and first_counter; calls may run at once on
- * several threads.
+/* Encodes a clip, in the calling thread: a frame of 640x360 takes about 2 ms with VP8, 4 with VP9
+ * and 7 with nine layers. Simulcast: one call an encoding, with the same frame_count, rate,
+ * keyframe interval and first_counter; calls may run at once on several threads.
  *
  * error  written only when the result is NULL: options out of range, memory, libvpx refusing
  * Returns a clip to be released with rh_clip_free. */

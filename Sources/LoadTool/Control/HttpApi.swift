@@ -41,7 +41,7 @@ package struct HttpRefusal: Error, CustomStringConvertible {
 /// The system's REST interface.
 package struct HttpApi: Sendable {
     private static let answerBytesMax = 1 << 20
-    private static let timeout = TimeAmount.seconds(30)
+    static let timeout = TimeAmount.seconds(60)
 
     package let url: String
     private let client: HTTPClient

@@ -1,7 +1,7 @@
 // Encoded media, made once and sent by many. SPDX-License-Identifier: Apache-2.0
 
 import CMedia
-package import Signaling
+import Signaling
 
 /// Why media could not be made or read, for people: what is wrong and, in a file, at which byte.
 package struct ClipError: Error, Equatable, CustomStringConvertible {

@@ -47,6 +47,8 @@ public struct LoadResult: Sendable {
 
 /// One load test.
 public struct LoadRun: Sendable {
+    private static let connections = 64
+
     private let options: LoadOptions
     private let console: LoadConsole
     private let stop: StopFlag
@@ -64,6 +66,9 @@ public struct LoadRun: Sendable {
         Self.raiseDescriptorLimit()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
         var configuration = HTTPClient.Configuration()
+        // A crowd waits for its turn; that is part of the join, not its failure.
+        configuration.timeout.connect = HttpApi.timeout
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = Self.connections
         if options.isInsecure {
             configuration.tlsConfiguration = .makeClientConfiguration()
             configuration.tlsConfiguration?.certificateVerification = .none

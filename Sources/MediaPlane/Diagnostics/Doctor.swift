@@ -185,7 +185,7 @@ public enum Doctor {
     static func wallClock(_ host: HostReadings) -> DoctorFinding {
         switch host.isClockSynchronised {
         case true?: DoctorFinding("time", .ok, "the time of day is synchronised")
-        case nil: DoctorFinding("time", .ok, "the kernel does not tell whether time is synchronised")
+        case nil: DoctorFinding("time", .ok, "the kernel does not tell of synchronisation")
         case false?:
             DoctorFinding(
                 "time", .warning,

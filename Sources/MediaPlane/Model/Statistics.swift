@@ -26,7 +26,7 @@ public struct WorkerCounters: Sendable, Equatable {
     public var eventsLost: UInt64 = 0, jobsRun: UInt64 = 0, loopLagMaxMicroseconds: UInt64 = 0
     /// The longest way of a packet through a relay ring.
     public var relayLagMaxMicroseconds: UInt64 = 0
-    /// Time not asleep; its growth divided by time is the load, 0 to 1.
+    /// CPU time of the thread; its growth divided by time is the load, 0 to 1.
     public var busyMicroseconds: UInt64 = 0
     /// How long a packet may wait for company now.
     public var sendWindowMicroseconds: UInt64 = 0

@@ -3,7 +3,7 @@
 /// A worker as the placement sees it.
 public struct WorkerLoad: Sendable, Equatable {
     public var index: Int
-    /// Share of the time in which the worker was not asleep, 0 to 1: an average of the last
+    /// Share of the time in which the worker's thread ran, 0 to 1: an average of the last
     /// seconds, and what participants that came since are expected to add.
     public var busy = 0.0
     /// In use, and at most. `slots` counts those that recent participants are yet to make.

@@ -15,7 +15,7 @@ package enum MediaMetrics {
             NodeMetric(
                 "roundhouse_media_busy_seconds_total",
                 .counter(Double(counters.busyMicroseconds) / 1e6), labels: labels,
-                help: "Time a worker was not asleep; its rate is the load, 0 to 1."))
+                help: "CPU time of a worker's thread; its rate is the load, 0 to 1."))
         all += gauges(counters).map { name, value in
             NodeMetric("roundhouse_media_\(name)", .gauge(value), labels: labels)
         }
@@ -119,7 +119,7 @@ package struct MediaMeasurements: Sendable {
 
     /// Shares of one worker over the last interval.
     package struct WorkerShares: Sendable, Equatable {
-        /// Of the time, not asleep.
+        /// Of the time, running.
         package var busy = 0.0
         /// Packets a kernel message; 0 while nothing was sent.
         package var packetsPerMessage = 0.0
@@ -170,7 +170,7 @@ package struct MediaMeasurements: Sendable {
                     NodeMetric(
                         "roundhouse_media_" + name, .gauge(value), labels: labels, help: help))
             }
-            gauge("busy_ratio", shares.busy, "Share of the last second a worker was not asleep.")
+            gauge("busy_ratio", shares.busy, "Share of the last second that a worker's thread ran.")
             gauge(
                 "packets_per_message", shares.packetsPerMessage,
                 "Packets a kernel message held in the last second.")

@@ -168,13 +168,14 @@ public final class WorkerMediaNode: MediaNode {
             "roundhouse_media_placement_refusals_total",
             .counter(Double(pool.placementRefusals)),
             help: "Participants for whom no worker had room.")
-        let load = NodeMetric(
+        let share = NodeMetric(
             "roundhouse_media_load_ratio", .gauge(load),
             help: "Share of the workers' capacity that is in use.")
         let room = NodeMetric(
             "roundhouse_media_has_room", .gauge(hasRoom ? 1 : 0),
             help: "Whether another participant would find a worker.")
-        return [info, refusals, load, room] + counters.flatMap { MediaMetrics.metrics(of: $0) } + measured.metrics
+        return [info, refusals, share, room]
+            + counters.flatMap { MediaMetrics.metrics(of: $0) } + measured.metrics
     }
 }
 

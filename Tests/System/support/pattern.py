@@ -1,4 +1,4 @@
-"""The load tool's test pattern, read back from decoded pictures. SPDX-License-Identifier: Apache-2.0
+"""The load tool's test pattern, read from decoded pictures. SPDX-License-Identifier: Apache-2.0
 
 CSources/CMedia/pattern.h describes it: 20 black or white cells along the top, 16 bits of a frame
 counter and 4 check bits.
