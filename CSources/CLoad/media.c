@@ -21,6 +21,7 @@ struct item {
     size_t size;           /* on the wire */
     bool marker, is_resend;
     bool has_begun;        /* it is the first of its source */
+    bool is_sample;        /* opened for itself: its delay counts */
 };
 
 /* A packet in clear. */
@@ -75,15 +76,19 @@ static uint32_t open_interval(
     return (uint32_t)(1 + rh_load_random(&loop->sample_random) % span);
 }
 
+/* Packets that are opened because something new is looked for come in busy moments, and some are
+ * old keyframes, kept by the node: their delays would not be those of the stream. */
 static bool is_to_open(
-    struct rh_load_loop *loop, const struct rh_load_endpoint *endpoint, struct rh_load_slot *slot)
+    struct rh_load_loop *loop, const struct rh_load_endpoint *endpoint, struct rh_load_slot *slot,
+    struct item *item)
 {
-    slot->until_open--;
-    bool is_wanted = slot->until_open == 0 || slot->is_searching || slot->is_resting
-        || loop->now_ns < endpoint->watch_until_ns;
-    if (is_wanted)
+    bool is_turn = --slot->until_open == 0;
+    if (is_turn)
         slot->until_open = open_interval(loop, &endpoint->config);
-    return is_wanted && endpoint->has_keys;
+    bool is_looking = slot->is_searching || slot->is_resting;
+    item->is_sample = is_turn && !is_looking;
+    return endpoint->has_keys
+        && (is_turn || is_looking || loop->now_ns < endpoint->watch_until_ns);
 }
 
 /* ---- Counting -------------------------------------------------------------------------------- */
@@ -259,7 +264,7 @@ static void note_stamp(
         if (is_other && !item->has_begun)
             begin_source(slot, item);
     }
-    if (item->is_resend)
+    if (!item->is_sample)
         return;
     uint64_t delay_ns = item->arrival_ns > sent_ns ? item->arrival_ns - sent_ns : 0;
     bool is_audio = slot->config.kind == RH_AUDIO;
@@ -326,7 +331,7 @@ static void on_media(
         .seq64 = rh_load_arrivals_extend(&slot->arrivals, rh_get16(bytes + 2)),
         .arrival_ns = received->arrival_ns, .timestamp = rh_get32(bytes + 4),
         .size = received->size, .marker = (bytes[1] & 0x80) != 0};
-    if (__builtin_expect(!is_to_open(loop, endpoint, slot), 1)) {
+    if (__builtin_expect(!is_to_open(loop, endpoint, slot, &item), 1)) {
         count_packet(loop, endpoint, slot, &item);
         return;
     }

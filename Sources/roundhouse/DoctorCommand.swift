@@ -113,12 +113,13 @@ extension HostReadings {
         while !FileManager.default.fileExists(atPath: place.path), place.path != "/" {
             place.deleteLastPathComponent()
         }
-        let file = place.appending(path: ".roundhouse-doctor-\(UUID().uuidString)")
-        do {
-            try Data([0]).write(to: file)
-            try FileManager.default.removeItem(at: file)
-        } catch {
-            folder.error = (error as NSError).localizedDescription
+        let file = place.appending(path: ".roundhouse-doctor-\(UUID().uuidString)").path
+        let handle = open(file, O_CREAT | O_EXCL | O_WRONLY, 0o600)
+        if handle < 0 {
+            folder.error = String(cString: strerror(errno))
+        } else {
+            close(handle)
+            unlink(file)
         }
         var space = statvfs()
         if statvfs(place.path, &space) == 0 {

@@ -104,8 +104,8 @@ import Testing
                 #expect(!calls.take(try reply(#"{"janus":"success","transaction":"other"}"#)))
                 let answer = try reply(
                     #"{"janus":"success","transaction":"\#(transaction)","data":{"id":5}}"#)
-                #expect(calls.take(answer))
-                #expect(!calls.take(answer))
+                let (first, second) = (calls.take(answer), calls.take(answer))
+                #expect(first && !second)
             } catch {
                 calls.failAll(LoadFailure("the test's own reply was not readable"))
             }

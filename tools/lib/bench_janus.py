@@ -24,6 +24,7 @@ import bench_network
 import bench_router
 import bench_server
 import bench_stats
+from bench_core import Scenario, limit_case, ratio
 from bench_result import Case, Options
 from bench_router import Meetings
 from bench_server import Load, Loaded, Place, Server
@@ -160,11 +161,17 @@ def gallery(participants: int) -> Meetings:
         about=f"{participants} participants, each with audio and a thumbnail to all others")
 
 
+def limit_of(plan: Meetings) -> Scenario:
+    """The limit that both are set against."""
+    return Scenario("gallery", "loopback", plan.participants)
+
+
 def our_case(options: Options, plan: Meetings) -> Case:
     """Our router under a load that Janus carries, too."""
     def sample(shared: dict) -> Sample:
         loaded = bench_router.run(options, plan, False, *bench_router.server_settings(None))
         figures = received_figures(loaded)
+        figures |= ratio(figures, shared.get(("limit", limit_of(plan))))
         shared["ours", plan.name] = figures["cpu_ns_per_packet"]
         bench_router.remark(case, loaded.report)
         return figures
@@ -181,6 +188,7 @@ def janus_case(options: Options, plan: Meetings) -> Case:
             words = bench_router.load_command(options, plan, server, Place())
             loaded = Load([*words, "--dialect", "janus"], server).run()
         figures = received_figures(loaded)
+        figures |= ratio(figures, shared.get(("limit", limit_of(plan))))
         bench_router.remark(case, loaded.report)
         return figures | {
             "times_ours": figures["cpu_ns_per_packet"] / shared["ours", plan.name]}
@@ -191,11 +199,14 @@ def janus_case(options: Options, plan: Meetings) -> Case:
 
 
 def cases(options: Options) -> list[Case]:
-    """Both servers, one after the other in each round, at sizes that Janus carries."""
+    """The limit and both servers, one after the other in each round, at sizes that Janus
+    carries."""
     program()
     if options.network != "private":
         raise SystemExit("peer-janus needs a network namespace: run as root or allow user "
                          "namespaces")
     sizes = (6,) if options.is_quick else (8, 16, 20)
-    return [case for size in sizes
-            for case in (our_case(options, gallery(size)), janus_case(options, gallery(size)))]
+    plans = [gallery(size) for size in sizes]
+    return [case for plan in plans
+            for case in (limit_case(limit_of(plan), options.seconds), our_case(options, plan),
+                         janus_case(options, plan))]

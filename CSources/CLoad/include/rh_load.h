@@ -373,7 +373,8 @@ void rh_load_loop_get_report(struct rh_load_loop *loop, struct rh_load_loop_repo
 
 /* Histograms of a loop, log-linear: relative error below 1/128. */
 enum rh_load_histogram_kind {
-    RH_LOAD_DELAY_AUDIO,  /* stamp to arrival, media that came at the first attempt */
+    RH_LOAD_DELAY_AUDIO,  /* stamp to arrival of packets that decrypt chose, but not of resends nor
+                             before a new source's first complete frame */
     RH_LOAD_DELAY_VIDEO,
     RH_LOAD_FIRST_PACKET, /* mark to arrival of the first packet */
     RH_LOAD_FIRST_FRAME,  /* mark to arrival of the first complete frame (see slot_mark) */

@@ -31,15 +31,10 @@ uint64_t rh_worker_now_us(struct rh_worker *worker)
     return worker->now_us;
 }
 
-/* ---- Sending --------------------------------------------------------------------------------- */
-
 static void on_ready(uv_poll_t *poll, int status, int events);
 static void pause_reading(struct rh_worker *worker);
-static void on_send_timer(uv_timer_t *timer);
 
-/* The loop tells of readability, but in a pause, and of writability while the kernel takes no
- * more. */
-static void watch(struct rh_worker *worker)
+void rh_worker_watch(struct rh_worker *worker)
 {
     int events = (worker->pauses_reading ? 0 : UV_READABLE)
         | (worker->udp.blocked ? UV_WRITABLE : 0);
@@ -49,93 +44,6 @@ static void watch(struct rh_worker *worker)
     int watched = events == 0 ? uv_poll_stop(&worker->readable)
                               : uv_poll_start(&worker->readable, events, on_ready);
     RH_ASSERT(watched == 0);
-}
-
-static void flush(struct rh_worker *worker, bool give_up)
-{
-    if (worker->forwarder.queue.count == 0)
-        return;
-    struct rh_media *media = &worker->forwarder.media;
-    struct rh_udp_sent sent = rh_udp_flush(&worker->udp, &worker->forwarder.queue, give_up);
-    RH_COUNT(media, sent_packets, sent.packets);
-    RH_COUNT(media, sent_bytes, sent.bytes);
-    RH_COUNT(media, sent_messages, sent.messages);
-    RH_COUNT(media, segmented_messages, sent.segmented_messages);
-    RH_COUNT(media, segmented_packets, sent.segmented_packets);
-    RH_COUNT(media, segmentation_refused, sent.refused);
-    RH_COUNT(media, send_calls, sent.calls);
-    RH_COUNT(media, send_dropped, sent.dropped);
-    RH_COUNT(media, send_errors, sent.errors);
-    if (worker->udp.segmentation_refused && !worker->forwarder.segmentation_off) {
-        worker->forwarder.segmentation_off = true;
-        RH_COUNT(media, segmentation_off, 1);
-    }
-    watch(worker);
-}
-
-void rh_worker_flush(struct rh_worker *worker)
-{
-    flush(worker, true);
-}
-
-void rh_worker_send_pending(struct rh_worker *worker)
-{
-    struct rh_forwarder *forwarder = &worker->forwarder;
-    if (rh_forwarder_has_pending(forwarder)) {
-        uint64_t now_us = clock_us();
-        while (rh_forwarder_write_pending(forwarder, now_us) == RH_FULL)
-            flush(worker, true);
-    }
-    worker->send_due_us = 0;
-    flush(worker, false);
-}
-
-/* Sends now what is due, and sees to it that the rest is sent in time. */
-static void send_due(struct rh_worker *worker)
-{
-    if (!rh_forwarder_has_pending(&worker->forwarder)) {
-        flush(worker, false);
-        return;
-    }
-    uint64_t now_us = rh_worker_now_us(worker);
-    if (worker->send_due_us == 0)
-        worker->send_due_us = now_us + worker->send_window_us;
-    if (now_us >= worker->send_due_us) {
-        rh_worker_send_pending(worker);
-        return;
-    }
-    flush(worker, false);
-    if (!uv_is_active((uv_handle_t *)&worker->send_timer))
-        uv_timer_start(
-            &worker->send_timer, on_send_timer, (worker->send_due_us - now_us + 999) / 1000, 0);
-}
-
-/* The window grows with the rate: few packets find no company anyhow and go out at once. */
-static void adapt_window(struct rh_worker *worker, uint64_t now_us)
-{
-    struct rh_counters *counters = &worker->forwarder.media.counters;
-    uint64_t elapsed_us = now_us - worker->rate_at_us;
-    if (elapsed_us == 0)
-        return;
-    uint64_t newly = counters->forwarded_packets - worker->rate_packets;
-    uint64_t rate = newly * 1000000 / elapsed_us;
-    worker->rate = (uint32_t)((3ull * worker->rate + (rate < UINT32_MAX ? rate : 0)) / 4);
-    worker->rate_at_us = now_us;
-    worker->rate_packets = counters->forwarded_packets;
-    uint64_t above = worker->rate > RH_WINDOW_RATE_LOW ? worker->rate - RH_WINDOW_RATE_LOW : 0;
-    uint64_t whole = RH_WINDOW_RATE_FULL - RH_WINDOW_RATE_LOW;
-    if (above > whole)
-        above = whole;
-    worker->send_window_us = (uint32_t)(worker->config.send_window_us * above / whole);
-    __atomic_store_n(&counters->send_window_us, worker->send_window_us, __ATOMIC_RELAXED);
-}
-
-void rh_worker_forward(struct rh_worker *worker, struct rh_forward_job *job)
-{
-    while (rh_forward(&worker->forwarder, job, rh_worker_now_us(worker)) == RH_FULL) {
-        RH_COUNT(&worker->forwarder.media, queue_full, 1);
-        rh_worker_send_pending(worker);
-    }
 }
 
 /* ---- The end of a wake-up -------------------------------------------------------------------- */
@@ -188,7 +96,7 @@ static void end_wakeup(struct rh_worker *worker)
 {
     note_use(&worker->forwarder.media);
     tell_owner(worker);
-    send_due(worker);
+    rh_worker_send_due(worker);
     wake_targets(worker);
     worker->now_us = 0;
 }
@@ -319,7 +227,7 @@ static void on_read_timer(uv_timer_t *timer)
     worker->pauses_reading = false;
     read_socket(worker);
     pause_reading(worker);
-    watch(worker);
+    rh_worker_watch(worker);
 }
 
 /* A worker whose packets wait for company anyhow does not wake up for each of them. */
@@ -335,18 +243,12 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct rh_worker *worker = poll->data;
     if (events & UV_WRITABLE)
-        flush(worker, false);
+        rh_worker_flush_some(worker);
     if (events & UV_READABLE || status != 0) { /* an error is read off by the receive call */
         read_socket(worker);
         pause_reading(worker);
     }
-    watch(worker);
-}
-
-/* What is due goes out at the end of this wake-up. */
-static void on_send_timer(uv_timer_t *timer)
-{
-    (void)timer;
+    rh_worker_watch(worker);
 }
 
 /* Takes what waits in the ring from another worker, at most one ring's worth. */
@@ -427,7 +329,7 @@ static void on_timer(uv_timer_t *timer)
         rh_count_highest(&media->counters.loop_lag_max_us, now_us - worker->tick_at_us);
     worker->tick_at_us = now_us + worker->config.tick_us;
     worker->tick = true;
-    adapt_window(worker, now_us);
+    rh_worker_adapt_window(worker, now_us);
     struct timespec spent;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
     __atomic_store_n(
@@ -572,7 +474,7 @@ enum rh_result rh_worker_start(struct rh_worker *worker)
     uv_prepare_start(&worker->prepare, on_prepare);
     uv_check_start(&worker->check, on_check);
     uv_timer_start(&worker->timer, on_timer, period_ms, period_ms);
-    watch(worker);
+    rh_worker_watch(worker);
     int watched = uv_poll_start(&worker->wake, UV_READABLE, on_wake);
     RH_ASSERT(watched == 0);
     atomic_store(&worker->running, true);

@@ -60,11 +60,25 @@ struct rh_worker {
     _Atomic bool ended;    /* the loop is over: nothing is woken any more */
 };
 
+/* Tells the loop what to watch the socket for: readability, but in a pause of reading, and
+ * writability while the kernel takes no more. */
+void rh_worker_watch(struct rh_worker *worker);
+
 /* Sends what the send queue holds; what the kernel does not take is given up. */
 void rh_worker_flush(struct rh_worker *worker);
 
+/* The same, but what the kernel does not take stays. */
+void rh_worker_flush_some(struct rh_worker *worker);
+
 /* Writes and sends all that waits for subscribers. */
 void rh_worker_send_pending(struct rh_worker *worker);
+
+/* Sends now what is due, and sees to it that the rest is sent in time. Ends each wake-up. */
+void rh_worker_send_due(struct rh_worker *worker);
+
+/* Sets the time that packets wait for company: it grows with the rate, since few packets find none
+ * anyhow. Each tick. */
+void rh_worker_adapt_window(struct rh_worker *worker, uint64_t now_us);
 
 /* Has the loop run jobs and drain relay rings. any thread. */
 void rh_worker_wake(struct rh_worker *worker);
