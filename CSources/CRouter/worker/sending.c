@@ -1,4 +1,5 @@
 /* When and how a worker sends. SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "wire/assert.h"
 #include "worker/worker.h"
 
