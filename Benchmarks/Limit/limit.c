@@ -147,7 +147,8 @@ static void run_scenario(struct limit *limit)
     uint32_t step = limit->scenario.is_stage ? 1 : limit->scenario.meetings;
     for (size_t g = 0; g < limit->group_count; g++) {
         const struct group *group = &limit->groups[g];
-        if (limit->is_realtime)
+        bool begins_window = g == 0 || group->meeting <= group[-1].meeting;
+        if (limit->is_realtime && begins_window)
             bench_sleep_until(start_ns + limit->shots.all[group->begin].at_us * 1000);
         for (uint32_t p = group->meeting; p < limit->scenario.participants; p += step)
             for (size_t at = group->begin; at < group->end;)

@@ -170,7 +170,7 @@ def test_operators_endpoints(node):
         assert client.get("/readyz").status_code == 200
         metrics = client.get("/metrics")
         assert metrics.headers["content-type"].startswith("text/plain")
-        assert "rh_" in metrics.text
+        assert "roundhouse_meetings" in metrics.text
         schema = client.get("/schema/packets.json").json()
         source = json.loads((ROOT / "API/packets.schema.json").read_text())
         assert schema == source

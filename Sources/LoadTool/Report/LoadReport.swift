@@ -135,8 +135,8 @@ package struct LoadReport: Sendable, Codable {
     package var one_way_us = Percentiles(), one_way_audio_us = Percentiles()
     package var one_way_video_us = Percentiles()
     package var join_ms = Joins()
-    /// From the subscription, milliseconds: since the run's begin, and with remaps inside the
-    /// window.
+    /// From the subscription, milliseconds: of the remaps inside the window, or without remaps of
+    /// the ramp, where a feed may be announced before its publisher's media is connected.
     package var first_packet_ms = Percentiles(), first_frame_ms = Percentiles()
     package var feeds = Feeds()
     package var server: Server?

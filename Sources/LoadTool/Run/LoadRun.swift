@@ -48,6 +48,7 @@ public struct LoadResult: Sendable {
 /// One load test.
 public struct LoadRun: Sendable {
     private static let connections = 64
+    private static let reachTimeout = TimeAmount.seconds(3)
 
     private let options: LoadOptions
     private let console: LoadConsole
@@ -65,14 +66,14 @@ public struct LoadRun: Sendable {
         try options.validate()
         Self.raiseDescriptorLimit()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: options.threads)
-        var configuration = HTTPClient.Configuration()
+        do { try await reach(group) } catch {
+            try? await group.shutdownGracefully()
+            throw LoadRunError(description: explain(error))
+        }
+        var configuration = clientConfiguration()
         // A crowd waits for its turn; that is part of the join, not its failure.
         configuration.timeout.connect = HttpApi.timeout
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = Self.connections
-        if options.isInsecure {
-            configuration.tlsConfiguration = .makeClientConfiguration()
-            configuration.tlsConfiguration?.certificateVerification = .none
-        }
         let client = HTTPClient(
             eventLoopGroupProvider: .shared(group), configuration: configuration)
         let outcome: Result<LoadReport, any Error>
@@ -91,6 +92,34 @@ public struct LoadRun: Sendable {
         }
     }
 
+    private func clientConfiguration() -> HTTPClient.Configuration {
+        var configuration = HTTPClient.Configuration()
+        if options.isInsecure {
+            configuration.tlsConfiguration = .makeClientConfiguration()
+            configuration.tlsConfiguration?.certificateVerification = .none
+        }
+        return configuration
+    }
+
+    /// Fails soon when nobody is there: the crowd's client is patient.
+    private func reach(_ group: any EventLoopGroup) async throws {
+        guard options.dialect == .roundhouse else { return }
+        var configuration = clientConfiguration()
+        configuration.timeout.connect = Self.reachTimeout
+        let client = HTTPClient(
+            eventLoopGroupProvider: .shared(group), configuration: configuration)
+        let outcome: Result<Void, any Error>
+        do {
+            let request = HTTPClientRequest(url: options.url)
+            _ = try await client.execute(request, timeout: Self.reachTimeout)
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        try? await client.shutdown()
+        try outcome.get()
+    }
+
     /// Two sockets a participant: as many as the system lets this process have.
     private static func raiseDescriptorLimit() {
         var limit = rlimit()
@@ -105,7 +134,10 @@ public struct LoadRun: Sendable {
         switch error {
         case let failure as LoadFailure: failure.description
         case let refusal as HttpRefusal: "\(options.url): \(refusal)"
-        default: "\(options.url) cannot be used: \(error)"
+        default:
+            "\(options.url) cannot be used: \(error)"
+                + ("\(error)".contains("CERTIFICATE_VERIFY_FAILED")
+                    ? "; --insecure takes any certificate" : "")
         }
     }
 
