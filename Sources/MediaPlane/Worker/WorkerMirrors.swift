@@ -12,8 +12,9 @@ struct TrackOutline: Sendable {
 }
 
 extension Worker {
-    /// How old a mirror's gap gets, a tenth of it at a time, before a keyframe is asked for: the
-    /// publisher's worker asks for lost packets, and what the ring between lost nobody resends.
+    /// The round trip that a mirror's gaps are timed with: after ten of them and a quarter more a
+    /// keyframe is asked for. The publisher's worker asks for lost packets meanwhile; what the ring
+    /// between the workers lost nobody resends.
     static let patienceUs: UInt64 = 30_000
 
     /// A mirror waits so long for its first slot.
