@@ -116,9 +116,9 @@ extension Worker {
         guard isDue else { return }
         guard let publisher = track.peer else {
             guard let origin = shared.directory[track.origin.worker] else { return }
-            let (name, own) = (track.origin, index)
+            let name = track.origin
             control.keyframeRequestsRelayed += 1
-            Task.detached { await origin.requestKeyframe(of: name, encoding: encoding, at: own) }
+            Task { await origin.requestKeyframe(of: name, encoding: encoding, at: self.index) }
             return
         }
         guard let peer = peers[publisher] else { return }

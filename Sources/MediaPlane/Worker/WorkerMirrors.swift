@@ -92,9 +92,8 @@ extension Worker {
             }
             let wanted = WantedEncodings(version: track.told.version &+ 1, bits: bits)
             tracks[handle]?.told = wanted
-            let own = index
-            Task.detached {
-                await worker.noteWanted(wanted, of: origin, at: own, mirror: handle)
+            Task {
+                await worker.noteWanted(wanted, of: origin, at: self.index, mirror: handle)
             }
         }
     }
@@ -125,8 +124,7 @@ extension Worker {
             else { continue }
             removeTrack(handle, isPeerGone: false)
             guard let worker = shared.directory[origin.worker] else { continue }
-            let own = index
-            Task.detached { await worker.removeBranch(of: origin, to: own, mirror: handle) }
+            Task { await worker.removeBranch(of: origin, to: self.index, mirror: handle) }
         }
     }
 
@@ -180,27 +178,32 @@ extension Worker {
 
     /// Tells the other workers that the track is gone.
     func tellBranchesOfEnd(of track: Track) {
-        tellBranches(of: track) { await $0.loseMirror(of: $1) }
+        tellBranches(of: track) { $0.loseMirror(of: $1) }
     }
 
     /// Tells the other workers whether the track is muted.
     func tellBranchesIfMuted(_ track: Track) {
         let (isMuted, version) = (track.isMuted, track.muteVersion)
-        tellBranches(of: track) { await $0.noteMuted(isMuted, version: version, of: $1) }
+        tellBranches(of: track) { $0.noteMuted(isMuted, version: version, of: $1) }
     }
 
     /// Repeats a sender report to the other workers.
     func tellBranches(of track: Track, encoding: Int, time: SourceTime) {
-        tellBranches(of: track) { await $0.noteTime(time, of: $1, encoding: encoding) }
+        tellBranches(of: track) { $0.noteTime(time, of: $1, encoding: encoding) }
     }
 
+    /// A task that holds `self` begins on this worker's thread and goes straight to the other's:
+    /// news between workers never waits for the threads that everything else shares.
     private func tellBranches(
-        of track: Track, _ news: @escaping @Sendable (Worker, TrackID) async -> Void
+        of track: Track, _ news: @escaping @Sendable (isolated Worker, TrackID) -> Void
     ) {
         let origin = track.origin
         for worker in track.branches.keys {
             guard let target = shared.directory[worker] else { continue }
-            Task.detached { await news(target, origin) }
+            Task {
+                _ = self
+                await news(target, origin)
+            }
         }
     }
 }
