@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "addresses.h"
 #include "loop.h"
 #include "wire/assert.h"
+#include "worker/socket_address.h"
 
 enum { SEGMENTS_MAX = 64, RUN_BYTES_MAX = 65000 };
 
@@ -141,10 +141,10 @@ void rh_load_send_now(
     struct rh_load_loop *loop, struct rh_load_endpoint *endpoint, const struct rh_address *to,
     const uint8_t *bytes, size_t size)
 {
-    union rh_load_socket_address name;
+    union rh_socket_address name;
     socklen_t name_bytes = 0;
     if (to != NULL)
-        name_bytes = rh_load_address_to_socket(to, endpoint->is_v6, &name);
+        name_bytes = rh_socket_address_of(to, endpoint->is_v6, &name);
     ssize_t sent;
     uint32_t tries = 0;
     do

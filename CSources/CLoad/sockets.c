@@ -8,11 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "addresses.h"
 #include "loop.h"
 #include "wire/assert.h"
 #include "wire/demux.h"
 #include "wire/packet.h"
+#include "worker/socket_address.h"
 
 enum {
     /* time stamp, GRO size, drop counter */
@@ -24,7 +24,7 @@ enum {
 struct rh_load_receive_batch {
     struct mmsghdr headers[RH_LOAD_RECEIVE_MESSAGES];
     struct iovec vectors[RH_LOAD_RECEIVE_MESSAGES];
-    union rh_load_socket_address names[RH_LOAD_RECEIVE_MESSAGES];
+    union rh_socket_address names[RH_LOAD_RECEIVE_MESSAGES];
     alignas(struct cmsghdr) uint8_t control[RH_LOAD_RECEIVE_MESSAGES][CONTROL_BYTES];
     uint8_t bytes[RH_LOAD_RECEIVE_MESSAGES][RH_LOAD_MESSAGE_BYTES];
 };
@@ -72,8 +72,8 @@ enum rh_result rh_load_socket_open(
     if (fd < 0)
         return RH_SYSTEM;
     set_options(loop, fd);
-    union rh_load_socket_address name;
-    socklen_t size = rh_load_address_to_socket(&wanted, endpoint->is_v6, &name);
+    union rh_socket_address name;
+    socklen_t size = rh_socket_address_of(&wanted, endpoint->is_v6, &name);
     socklen_t name_bytes = sizeof name;
     if (bind(fd, &name.any, size) != 0 || getsockname(fd, &name.any, &name_bytes) != 0) {
         int error = errno;
@@ -81,15 +81,15 @@ enum rh_result rh_load_socket_open(
         errno = error;
         return RH_SYSTEM;
     }
-    *local = rh_load_address_from_socket(&name);
+    *local = rh_socket_address_get(&name);
     endpoint->fd = fd;
     return RH_OK;
 }
 
 bool rh_load_socket_connect(struct rh_load_endpoint *endpoint, const struct rh_address *remote)
 {
-    union rh_load_socket_address name;
-    socklen_t size = rh_load_address_to_socket(remote, endpoint->is_v6, &name);
+    union rh_socket_address name;
+    socklen_t size = rh_socket_address_of(remote, endpoint->is_v6, &name);
     return connect(endpoint->fd, &name.any, size) == 0;
 }
 
@@ -175,7 +175,7 @@ static void on_malformed(struct rh_load_loop *loop, struct rh_load_endpoint *end
 
 static void on_datagram(
     struct rh_load_loop *loop, struct rh_load_endpoint *endpoint,
-    const struct rh_load_received *received, const union rh_load_socket_address *name)
+    const struct rh_load_received *received, const union rh_socket_address *name)
 {
     endpoint->report.received_datagrams++;
     loop->totals.received_datagrams++;
@@ -192,7 +192,7 @@ static void on_datagram(
             .bytes = received->bytes, .size = (uint32_t)received->size,
             .kind = traffic == RH_TRAFFIC_STUN ? RH_LOAD_STUN : RH_LOAD_DTLS,
             .endpoint = endpoint->id, .user = endpoint->config.user,
-            .from = rh_load_address_from_socket(name), .received_ns = received->arrival_ns});
+            .from = rh_socket_address_get(name), .received_ns = received->arrival_ns});
     } else {
         on_malformed(loop, endpoint);
     }

@@ -31,8 +31,8 @@ struct rh_forward_job {
     bool late;      /* a lower sequence number than the newest */
     bool branched;  /* relayed to the branches already */
     bool is_replay; /* for one slot, out of the history */
-    uint32_t place; /* of the buffer, and */
-    uint64_t now_us; /* the time: filled in by rh_forward */
+    uint32_t place;  /* of the buffer, */
+    uint64_t now_us; /* and the time: filled in where the walk begins */
     uint32_t chunk; /* where the walk goes on; RH_NO_INDEX: at its end */
     uint32_t entry;
 };
@@ -72,8 +72,8 @@ enum rh_result rh_forward(
     struct rh_forwarder *forwarder, struct rh_forward_job *job, uint64_t now_us);
 
 /* Lets a slot that carries nothing yet begin with the newest keyframe and all that came since, out
- * of the history, where rh_media_slot_can_replay says so; asks for a keyframe where that fails.
- * Nothing happens when not everything finds room. */
+ * of the history, where rh_media_slot_can_replay says so; asks for a keyframe where not all of it
+ * is there or finds room. */
 void rh_replay(struct rh_forwarder *forwarder, rh_slot_id slot, uint64_t now_us);
 
 /* Writes all that waits for subscribers into the send queue. Returns RH_FULL when the queue is to

@@ -24,8 +24,7 @@ struct item {
     struct rh_slot *slot;
     struct rh_buffer *buffer;
     uint16_t size; /* of the datagram, tag included, without padding */
-    uint8_t class;
-    uint8_t next;  /* of the same class; NO_ITEM: last */
+    uint8_t next; /* of the same class; NO_ITEM: last */
     bool is_rtx;
     bool is_patched; /* the payload descriptor changes */
     bool has_template;
@@ -151,7 +150,6 @@ static void classify(struct part *part, uint8_t number)
         class = slot->listed_class;
     slot->listed_round = round;
     slot->listed_class = class;
-    item->class = class;
     item->next = NO_ITEM;
     uint64_t bit = 1ull << class % 64;
     if (part->filled[class / 64] & bit) {

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "worker/udp.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "wire/assert.h"
+#include "worker/socket_address.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103 /* linux/udp.h; C libraries before 2.31 lack it */
@@ -28,61 +28,17 @@ enum {
     REFUSALS_MAX = 16, /* one address may have a small MTU; so many in a row mean the kernel */
 };
 
-union socket_address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
 struct rh_udp_batches {
     struct mmsghdr in[RH_RECEIVE_BATCH];
     struct iovec in_vectors[RH_RECEIVE_BATCH][2]; /* a packet buffer, and the rest */
     uint8_t *overflow;                            /* OVERFLOW_BYTES for each message */
-    union socket_address in_names[RH_RECEIVE_BATCH];
+    union rh_socket_address in_names[RH_RECEIVE_BATCH];
     alignas(struct cmsghdr) uint8_t control[RH_RECEIVE_BATCH][CONTROL_BYTES];
     struct mmsghdr out[RH_SEND_QUEUE_MESSAGES];
     struct iovec out_vectors[RH_SEND_QUEUE_MESSAGES];
-    union socket_address out_names[RH_SEND_QUEUE_MESSAGES];
+    union rh_socket_address out_names[RH_SEND_QUEUE_MESSAGES];
     alignas(struct cmsghdr) uint8_t out_control[RH_SEND_QUEUE_MESSAGES][SEGMENT_CONTROL_BYTES];
 };
-
-static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291 2.5.5.2 */
-
-static socklen_t to_socket_address(
-    const struct rh_address *address, bool is_v6, union socket_address *out)
-{
-    if (!is_v6 && address->family == 4) { /* IPv6 on an IPv4 socket: refused by the kernel */
-        out->v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(address->port)};
-        memcpy(&out->v4.sin_addr, address->ip, 4);
-        return sizeof out->v4;
-    }
-    out->v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(address->port)};
-    if (address->family == 4) {
-        memcpy(out->v6.sin6_addr.s6_addr, mapped_prefix, 12);
-        memcpy(out->v6.sin6_addr.s6_addr + 12, address->ip, 4);
-    } else {
-        memcpy(out->v6.sin6_addr.s6_addr, address->ip, 16);
-    }
-    return sizeof out->v6;
-}
-
-/* Returns family 0 for anything that is no IP address. */
-static struct rh_address from_socket_address(const union socket_address *name)
-{
-    struct rh_address address = {0};
-    if (name->any.sa_family == AF_INET) {
-        address.family = 4;
-        address.port = ntohs(name->v4.sin_port);
-        memcpy(address.ip, &name->v4.sin_addr, 4);
-    } else if (name->any.sa_family == AF_INET6) {
-        const uint8_t *ip = name->v6.sin6_addr.s6_addr;
-        bool mapped = memcmp(ip, mapped_prefix, 12) == 0;
-        address.family = mapped ? 4 : 6;
-        address.port = ntohs(name->v6.sin6_port);
-        memcpy(address.ip, mapped ? ip + 12 : ip, mapped ? 4 : 16);
-    }
-    return address;
-}
 
 /* Asks for a socket buffer, beyond the system's limit where the process may. Returns what it
  * got. */
@@ -105,14 +61,14 @@ static enum rh_result bind_socket(struct rh_udp *udp, const struct rh_address *b
         && setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6) != 0)
         return RH_SYSTEM;
     setsockopt(udp->fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
-    union socket_address name;
-    socklen_t size = to_socket_address(bind_to, udp->is_v6, &name);
+    union rh_socket_address name;
+    socklen_t size = rh_socket_address_of(bind_to, udp->is_v6, &name);
     if (bind(udp->fd, &name.any, size) != 0)
         return RH_SYSTEM;
     size = sizeof name;
     if (getsockname(udp->fd, &name.any, &size) != 0)
         return RH_SYSTEM;
-    udp->port = from_socket_address(&name).port;
+    udp->port = rh_socket_address_get(&name).port;
     return RH_OK;
 }
 
@@ -222,7 +178,7 @@ uint32_t rh_udp_receive(struct rh_udp *udp, struct rh_udp_read *read)
         read_control(udp, message, read, &segment_bytes);
         if (segment_bytes == 0 || segment_bytes > size)
             segment_bytes = (uint16_t)(size < UINT16_MAX ? size : UINT16_MAX);
-        read->from[i] = from_socket_address(&batches->in_names[i]);
+        read->from[i] = rh_socket_address_get(&batches->in_names[i]);
         bool usable = read->from[i].family != 0 && !(message->msg_flags & MSG_TRUNC)
             && segment_bytes <= RH_PACKET_BYTES_MAX;
         read->sizes[i] = usable ? size : 0;
@@ -260,7 +216,7 @@ static void prepare_messages(struct rh_udp *udp, const struct rh_sendqueue *queu
         const struct rh_sendqueue_entry *entry = &queue->entries[i];
         struct msghdr *message = &batches->out[i].msg_hdr;
         batches->out_vectors[i] = (struct iovec){queue->arena + entry->offset, entry->size};
-        message->msg_namelen = to_socket_address(&entry->to, udp->is_v6, &batches->out_names[i]);
+        message->msg_namelen = rh_socket_address_of(&entry->to, udp->is_v6, &batches->out_names[i]);
         message->msg_control = NULL;
         message->msg_controllen = 0;
         if (entry->segments == 1)
@@ -290,8 +246,8 @@ static bool send_in_pieces(
     struct rh_udp *udp, struct rh_sendqueue *queue, struct rh_udp_sent *sent)
 {
     struct rh_sendqueue_entry *entry = &queue->entries[queue->sent];
-    union socket_address name;
-    socklen_t name_bytes = to_socket_address(&entry->to, udp->is_v6, &name);
+    union rh_socket_address name;
+    socklen_t name_bytes = rh_socket_address_of(&entry->to, udp->is_v6, &name);
     while (entry->segments > 0) {
         uint32_t size = entry->segments > 1 ? entry->segment_bytes : entry->size;
         ssize_t taken = sendto(

@@ -33,7 +33,6 @@ struct rh_worker {
     uint32_t rate;           /* and packets a second, smoothed */
     int watched_events;      /* of the socket, in the loop */
     bool pauses_reading;     /* the socket is looked at when read_timer fires */
-    bool reading_stopped; /* the socket waits until there are packet buffers again */
 
     struct rh_buffer *spare[RH_RECEIVE_BATCH]; /* buffers for the next receive call */
     uint32_t spare_count;
@@ -57,7 +56,6 @@ struct rh_worker {
     _Atomic(uintptr_t) thread_id;  /* pthread_self of the running thread; 0: none */
     _Atomic bool running;  /* the thread exists */
     _Atomic bool stopping; /* rh_worker_stop was called */
-    _Atomic bool ended;    /* the loop is over: nothing is woken any more */
 };
 
 /* Tells the loop what to watch the socket for: readability, but in a pause of reading, and

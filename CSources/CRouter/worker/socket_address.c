@@ -1,13 +1,13 @@
 /* Transport addresses to and from the kernel's form. SPDX-License-Identifier: Apache-2.0 */
-#include "addresses.h"
+#include "worker/socket_address.h"
 
 #include <arpa/inet.h>
 #include <string.h>
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
-socklen_t rh_load_address_to_socket(
-    const struct rh_address *address, bool is_v6, union rh_load_socket_address *name)
+socklen_t rh_socket_address_of(
+    const struct rh_address *address, bool is_v6, union rh_socket_address *name)
 {
     if (!is_v6 && address->family == 4) {
         name->v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(address->port)};
@@ -25,7 +25,7 @@ socklen_t rh_load_address_to_socket(
     return sizeof name->v6;
 }
 
-struct rh_address rh_load_address_from_socket(const union rh_load_socket_address *name)
+struct rh_address rh_socket_address_get(const union rh_socket_address *name)
 {
     struct rh_address address = {0};
     if (name->any.sa_family == AF_INET) {
