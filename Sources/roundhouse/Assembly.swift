@@ -211,16 +211,15 @@ struct Assembly {
             let list = given.joined(separator: ", ")
             throw SettingsError(description: "--announce must be IP addresses, not '\(list)'")
         }
-        let isLocal = Networking.isLoopback(host) && announced.isEmpty
         let workers = settings.integer(.workers)
         let cores = ProcessInfo.processInfo.activeProcessorCount
-        let offered = announced.isEmpty ? Networking.hostAddresses() : announced
+        let offered = announced.isEmpty ? Self.mediaAddresses(host: host) : announced
         let bind: IPAddress = offered.contains { $0.family == .v6 } ? .anyV6 : .anyV4
         var configuration = WorkerPool.Configuration(
             workers: workers == 0 ? min(64, cores) : workers,
-            bind: isLocal ? .loopbackV4 : bind,
+            bind: announced.isEmpty && offered == [.loopbackV4] ? .loopbackV4 : bind,
             firstPort: UInt16(settings.integer(.mediaPort)),
-            announced: isLocal ? [.loopbackV4] : offered)
+            announced: offered)
         configuration.reserve(participants: settings.integer(.capacity))
         configuration.branchSize = settings.integer(.branchSize)
         configuration.sendWindowMicroseconds = settings.integer(.sendWindow)
@@ -228,6 +227,14 @@ struct Assembly {
         configuration.hasSegmentation = settings.text(.segmentation) != "off"
         configuration.hasReceiveCoalescing = settings.text(.receiveCoalescing) != "off"
         return configuration
+    }
+
+    /// Where browsers are told to send media. For pages on loopback too the machine's own IPv4
+    /// addresses are among them: Firefox checks no loopback candidate (RFC 8445 section 5.1.1.1).
+    private static func mediaAddresses(host: String) -> [IPAddress] {
+        let own = Networking.hostAddresses()
+        guard Networking.isLoopback(host) else { return own }
+        return [.loopbackV4] + own.filter { $0.family == .v4 }
     }
 
     /// The node's name, made once and kept in the data folder.

@@ -12,7 +12,6 @@ import time
 
 import httpx
 
-from support import namespace
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BINARY = pathlib.Path(os.environ.get("SYSTEM_TEST_BINARY", ROOT / ".build/release/roundhouse"))
@@ -108,10 +107,8 @@ class Node:
     def start(self) -> None:
         """Starts the process; after a stop the same port and data are taken again."""
         port = self.url.rsplit(":", 1)[1] if self.url else "0"
-        scheme_free = ["--announce", namespace.ADDRESS, "--announce", "127.0.0.1"]
         self.process = Process(
-            self.log, ["up", "--port", port, "--data", str(self.folder), *scheme_free,
-                       *self.options])
+            self.log, ["up", "--port", port, "--data", str(self.folder), *self.options])
         try:
             self.url = self.process.ready()
         except AssertionError:
