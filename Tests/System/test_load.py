@@ -17,11 +17,19 @@ SECONDS = 90
 LIVE = ("roundhouse_media_peers", "roundhouse_meetings", "roundhouse_participants")
 
 
+INVALID = 3    # the tool was disturbed: what it saw says nothing about the server
+ATTEMPTS = 3
+
+
 def load(url: str, *options: str) -> subprocess.CompletedProcess:
-    """Runs the command to its end."""
-    return subprocess.run(
-        [str(BINARY), "load", "--url", url, *options], capture_output=True, text=True,
-        timeout=SECONDS, check=False, stdin=subprocess.DEVNULL)
+    """Runs the command to its end; again when a busy machine made its result invalid."""
+    for attempt in range(1, ATTEMPTS + 1):
+        result = subprocess.run(
+            [str(BINARY), "load", "--url", url, *options], capture_output=True, text=True,
+            timeout=SECONDS, check=False, stdin=subprocess.DEVNULL)
+        if result.returncode != INVALID or attempt == ATTEMPTS:
+            break
+    return result
 
 
 @pytest.mark.timeout(120)
@@ -106,11 +114,13 @@ def test_encoded_media_come_through(node, tmp_path):
 def test_accounts_are_kept_in_a_private_file(node, tmp_path):
     kept = tmp_path / "accounts.json"
     options = ("--participants", "2", "--duration", "0.5", "--accounts", str(kept))
-    assert load(node.url, *options).returncode == 0
+    result = load(node.url, *options)
+    assert result.returncode == 0, result.stdout + result.stderr
     assert kept.stat().st_mode & 0o777 == 0o600
     first = json.loads(kept.read_text())
     assert len(first) == 2
-    assert load(node.url, *options).returncode == 0
+    result = load(node.url, *options)
+    assert result.returncode == 0, result.stdout + result.stderr
     assert json.loads(kept.read_text()) == first
 
 
